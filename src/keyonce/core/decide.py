@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The answer to an attempt: record × attempt × now → one decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from keyonce.core.model import Lease
+from keyonce.core.states import Status
+from keyonce.core.transitions import lease_ended
+
+if TYPE_CHECKING:
+    from keyonce.core.model import Fingerprint, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """The key is yours: do the work under this lease, then finish it."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The work is done: *record.result* is the answer, and nothing runs.
+
+    A result that was not kept says that the work is done all the same.
+    """
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Another attempt is at work, *age* seconds so far.
+
+    *ended* says that its lease has run out: whoever waits a moment and comes
+    back may end it.
+    """
+
+    record: Record
+    age: float
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The key was used for another request; the record is untouched."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The work began and nobody can say whether it was done."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The outcome is past its retention and late retries are refused."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Incomparable:
+    """The record was fingerprinted under another scheme: compare under that."""
+
+    record: Record
+
+
+Decision = Proceed | Replay | InFlight | Mismatch | Unknown | Expired | Incomparable
+
+
+def decide(
+    record: Record, fingerprint: Fingerprint, owner: bytes, now: float
+) -> Decision:
+    """Say what *record* means for an attempt that claimed as *owner*."""
+    if record.status is Status.IN_PROGRESS and record.owner == owner:
+        return Proceed(lease_of(record))
+    if record.status is Status.TOMBSTONE:
+        return Expired(record)
+    if record.fingerprint is None or record.fingerprint.scheme != fingerprint.scheme:
+        return Incomparable(record)
+    if record.fingerprint.digest != fingerprint.digest:
+        return Mismatch(record)
+    if record.status is Status.COMPLETED:
+        return Replay(record)
+    if record.status is Status.UNKNOWN:
+        return Unknown(record)
+    return InFlight(record, max(0.0, now - record.claimed_at), lease_ended(record, now))
+
+
+def lease_of(record: Record) -> Lease:
+    """Give the lease that the owner of *record* holds."""
+    return Lease(
+        identity=record.identity,
+        owner=record.owner,
+        guarantee=record.guarantee,
+        execution=record.executions,
+        claimed_at=record.claimed_at,
+        lasts_for=record.lease_for,
+    )
