@@ -26,6 +26,11 @@ SPOKEN = {
     "__anext__": "__next__",
 }
 
+# Words that only one side needs, each for its reason.
+ONLY_AIO = {
+    "blocking",  # from the loop to other threads, where a sync store lives already
+}
+
 Surface = dict[str, tuple[str, ...]]
 
 
@@ -56,6 +61,8 @@ def surface(cls: type) -> Surface:
 def differences(sync: type, aio: type) -> list[str]:
     """Where the twins part, one sentence each."""
     left, right = surface(sync), surface(aio)
+    for name in ONLY_AIO - left.keys():
+        right.pop(name, None)
     return [
         f"{sync.__qualname__}.{name}: {left.get(name)} is {right.get(name)} in aio"
         for name in sorted(left.keys() | right.keys())
