@@ -19,11 +19,11 @@ def main(target: Path) -> None:
     """Read the index page of pip, then download the wheel it lists highest."""
     index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
     page = f"{index.rstrip('/')}/pip/"
-    with urlopen(page) as answer:  # noqa: S310  # the user's own index
+    with urlopen(page, timeout=60) as answer:  # noqa: S310  # the user's own index
         wheels = WHEEL.findall(answer.read().decode())
     newest = max(wheels, key=lambda wheel: [int(n) for n in wheel[1].split(".")])
     address = urldefrag(urljoin(page, html.unescape(newest[0]))).url
-    with urlopen(address) as answer:  # noqa: S310  # as above
+    with urlopen(address, timeout=60) as answer:  # noqa: S310  # as above
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(answer.read())
 
