@@ -8,7 +8,7 @@ clock; spans (``…_for``) are seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class Record:
     reason: str | None = None
 
 
-def no_fields() -> bytes:
-    """Give the empty field map."""
+def no_fields(_digest: bytes) -> bytes:
+    """Give the empty field map, whatever the digest."""
     return b""
 
 
@@ -97,13 +97,14 @@ class Attempt:
 
     *under* makes the fingerprint of the same request under another scheme, or
     None where this program does not know that scheme. *field_map* makes the
-    bounded map of field digests; it is called only when a record is written.
+    bounded map of field digests, keyed with the digest it is given; it is
+    called only when a record is written.
     """
 
     identity: Identity
     fingerprint: Fingerprint
     under: Callable[[str], Fingerprint | None]
-    field_map: Callable[[], bytes] = no_fields
+    field_map: Callable[[bytes], bytes] = no_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Claim:
     lease_for: float
     max_crashes: int
     witnessed: float | None = None
-    field_map: Callable[[], bytes] = field(default=no_fields)
+    field_map: Callable[[bytes], bytes] = no_fields
 
 
 class Claimed(NamedTuple):
@@ -233,6 +234,8 @@ class Traits:
     """What a store is able to promise, known without asking the server.
 
     *largest_result* is the store's own bound on one kept outcome, in bytes.
+    *immediate* says that its async verbs never wait, so that nothing can be
+    cancelled half-way.
     """
 
     name: str
@@ -240,3 +243,4 @@ class Traits:
     durable: bool
     many_processes: bool
     largest_result: int | None = None
+    immediate: bool = False

@@ -87,7 +87,7 @@ def _begun(command: Claim, now: float, *, executions: int) -> Record:
         lease_for=command.lease_for,
         lease_until=now + command.lease_for,
         fingerprint=command.fingerprint,
-        fields=command.field_map(),
+        fields=command.field_map(command.fingerprint.digest),
     )
 
 

@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The guard for event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from keyonce.core.decide import Proceed
+from keyonce.core.events import NoObserver, StoreCalled
+from keyonce.core.flow import arun
+from keyonce.core.model import Claimed
+from keyonce.engine import commands as c
+from keyonce.engine import flows
+from keyonce.engine.finished import Stored, Unrecorded
+from keyonce.engine.flights import Flights, Seat
+from keyonce.engine.heartbeat import Heartbeat
+from keyonce.engine.tokens import fresh_token, jittered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyonce.core.decide import Decision
+    from keyonce.core.ending import Ending
+    from keyonce.core.events import Observer
+    from keyonce.core.model import Attempt, Identity, Lease, Record
+    from keyonce.core.policy import Policy
+    from keyonce.core.protocols import AsyncStore, TokenSource
+    from keyonce.engine.finished import Finished
+
+NO_WAIT: Final = timedelta(0)
+LATE_FOR: Final = 3600.0
+
+
+class AsyncGuard:
+    """Lets one of many attempts do the work, and gives the others its outcome.
+
+    Between ``begin`` and ``finish`` the lease is renewed in the background, up to
+    the policy's *work_limit*. The guard does not own the store.
+    """
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        *,
+        observer: Observer | None = None,
+        store_timeout: timedelta = timedelta(seconds=5),
+        tokens: TokenSource = fresh_token,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Guard work with *store*, repeating what it does not answer for a time."""
+        self._store = store
+        self._observer = observer or NoObserver()
+        self._store_timeout = store_timeout.total_seconds()
+        self._tokens = tokens
+        self._clock = clock
+        self._flights = Flights()
+        self._seats: dict[bytes, Seat] = {}
+        self._heartbeat = Heartbeat(store.blocking, self._observer, clock)
+
+    @property
+    def store(self) -> AsyncStore:
+        """The store behind this guard."""
+        return self._store
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told what happens."""
+        return self._observer
+
+    async def begin(
+        self,
+        attempt: Attempt,
+        policy: Policy,
+        *,
+        wait_for: timedelta = NO_WAIT,
+        on_gone: Callable[[str], None] | None = None,
+    ) -> Decision:
+        """Ask whether *attempt* may do the work, waiting for another one's end.
+
+        With Proceed the lease is kept alive until ``finish``; *on_gone* hears,
+        on this loop, that it was ``lost``, ``parked`` or hit the
+        ``work-limit``.
+
+        Raises:
+            StoreUnavailable: nobody can say; nothing may run.
+            RecordUnreadable: the stored record is torn or from a newer version.
+        """
+        seat = self._flights.sit(attempt.identity)
+        decision: Decision | None = None
+        try:
+            flow = flows.begin(
+                attempt,
+                policy.terms,
+                seat=seat,
+                flights=self._flights,
+                wait_for=wait_for.total_seconds(),
+                store_timeout=self._store_timeout,
+            )
+            decision = await arun(flow, self._perform)
+        finally:
+            if not isinstance(decision, Proceed):
+                self._flights.leave(seat)
+        if isinstance(decision, Proceed):
+            self._seats[decision.lease.owner] = seat
+            limit = policy.terms.work_limit
+            self._heartbeat.watch(decision.lease, limit, _on_loop(on_gone))
+        return decision
+
+    async def finish(self, lease: Lease, ending: Ending, policy: Policy) -> Finished:
+        """Write how the work under *lease* ended.
+
+        A store that does not answer is asked again for the store timeout, then
+        behind the scenes; the key is never freed because of that.
+        """
+        flow = flows.finish(
+            lease, ending, policy.terms, store_timeout=self._store_timeout
+        )
+        seat = self._seats.pop(lease.owner, None)
+        self._heartbeat.ending(lease)
+        try:
+            finished = await arun(flow, self._perform)
+            self._heartbeat.unwatch(lease)
+            if isinstance(finished, Unrecorded):
+                late = flows.ending_command(lease, ending, policy.terms)
+                self._heartbeat.record_late(lease, late, within=LATE_FOR)
+            elif isinstance(finished, Stored) and seat is not None:
+                self._tell(seat, finished.record)
+        finally:
+            if seat is not None:
+                self._flights.leave(seat)
+        return finished
+
+    async def winner(self, lease: Lease, *, wait_for: timedelta = NO_WAIT) -> Record | None:
+        """Wait for the outcome of whoever took the key from *lease*."""
+        flow = flows.winner(lease, wait_for=wait_for.total_seconds())
+        return await arun(flow, self._perform)
+
+    async def find(self, identity: Identity) -> Claimed | None:
+        """Read the record of *identity* without claiming it."""
+        found: Claimed | None = await self._perform(c.FindKey(identity))
+        return found
+
+    async def close(self) -> None:
+        """End the heartbeat, after one more try at what is late."""
+        await asyncio.to_thread(self._heartbeat.close)
+
+    def _tell(self, seat: Seat, record: Record) -> None:
+        news = Claimed(record, record.ended_at or record.claimed_at)
+        self._flights.publish(seat, news, self._clock())
+
+    async def _perform(self, command: c.Command) -> Any:
+        match command:
+            case c.NewToken():
+                return self._tokens()
+            case c.Now():
+                return self._clock()
+            case c.Sleep(seconds):
+                return await asyncio.sleep(jittered(seconds))
+            case c.AwaitNews():
+                return await self._await_news(command)
+            case _:
+                return await self._call(command)
+
+    async def _await_news(self, command: c.AwaitNews) -> None:
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(news.set)
+
+        if self._flights.listen(command.seat, command.seen, wake):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(command.seconds):
+                    await news.wait()
+
+    async def _call(self, command: c.StoreCommand) -> Any:
+        if isinstance(self._observer, NoObserver):
+            return await command.on(self._store)
+        started = self._clock()
+        failed = True
+        try:
+            answer = await command.on(self._store)
+            failed = False
+        finally:
+            took = self._clock() - started
+            name = self._store.traits.name
+            self._observer.notify(StoreCalled(name, command.verb, took, failed))
+        return answer
+
+
+def _on_loop(on_gone: Callable[[str], None] | None) -> Callable[[str], None] | None:
+    if on_gone is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def tell(reason: str) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody is left to tell
+            loop.call_soon_threadsafe(on_gone, reason)
+
+    return tell

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a flow may ask its driver for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from keyonce.core.model import Claim, Completion, Identity
+    from keyonce.core.protocols import AsyncStore, Store
+    from keyonce.engine.flights import Seat
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """Answer: an owner token that never repeats (bytes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Answer: seconds on a clock that only goes forward (float)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait about *seconds*, with jitter. Answer: None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitNews:
+    """Wait on *seat* for news newer than *seen*, at most *seconds*. Answer: None."""
+
+    seat: Seat
+    seen: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimKey:
+    """Answer: the store's Claimed."""
+
+    claim: Claim
+    verb: ClassVar = "claim"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.claim(self.claim)
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteKey:
+    """Answer: the record as it now is, or None (Record | None)."""
+
+    completion: Completion
+    verb: ClassVar = "complete"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.complete(self.completion)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseKey:
+    """Answer: whether the owner still held the key (bool)."""
+
+    identity: Identity
+    owner: bytes
+    reason: str
+    retention_for: float | None
+    verb: ClassVar = "release"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.release(
+            self.identity, self.owner, self.reason, self.retention_for
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonKey:
+    """Answer: whether the owner still held the key (bool)."""
+
+    identity: Identity
+    owner: bytes
+    reason: str
+    verb: ClassVar = "abandon"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.abandon(self.identity, self.owner, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class FindKey:
+    """Answer: the store's Claimed, or None."""
+
+    identity: Identity
+    verb: ClassVar = "find"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.find(self.identity)
+
+
+StoreCommand = ClaimKey | CompleteKey | ReleaseKey | AbandonKey | FindKey
+LateCommand = CompleteKey | ReleaseKey | AbandonKey
+Command = NewToken | Now | Sleep | AwaitNews | StoreCommand

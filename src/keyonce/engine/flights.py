@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""One store trip for many: the arrivals of one key inside one process.
+
+The first arrival of a key leads: it talks to the store and publishes what it
+heard. Those that come while it leads take a seat and decide on its news; when
+the leader goes without an outcome, exactly one of the waiting ones leads next.
+This is only a short cut: the store alone decides who may do the work.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from keyonce.core.model import Claimed
+from keyonce.core.states import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyonce.core.model import Identity
+
+
+class Seat:
+    """One arrival's place in a flight."""
+
+    __slots__ = ("flight", "leads", "wake")
+
+    def __init__(self, flight: Flight, *, leads: bool) -> None:
+        """Sit down in *flight*."""
+        self.flight = flight
+        self.leads = leads
+        self.wake: Callable[[], object] | None = None
+
+
+class Flight:
+    """The arrivals of one key that are here now, and the latest news of it."""
+
+    __slots__ = ("identity", "led", "news", "news_at", "version", "waiting")
+
+    def __init__(self, identity: Identity) -> None:
+        """Begin a flight for *identity*, led by its first seat."""
+        self.identity = identity
+        self.led = True
+        self.news: Claimed | None = None
+        self.news_at = 0.0
+        self.version = 0
+        self.waiting: dict[Seat, None] = {}
+
+
+class Flights:
+    """All flights of one guard. Safe to use from any thread."""
+
+    def __init__(self, *, most_waiting: int = 10_000) -> None:
+        """Let at most *most_waiting* arrivals wait for one key."""
+        self._flights: dict[Identity, Flight] = {}
+        self._lock = threading.Lock()
+        self._most_waiting = most_waiting
+
+    def sit(self, identity: Identity) -> Seat:
+        """Take a seat; the first one, or the first after a leader left, leads."""
+        with self._lock:
+            flight = self._flights.get(identity)
+            if flight is None:
+                flight = self._flights[identity] = Flight(identity)
+                return Seat(flight, leads=True)
+            if flight.led:
+                return Seat(flight, leads=False)
+            flight.led = True
+            return Seat(flight, leads=True)
+
+    def publish(self, seat: Seat, news: Claimed, at: float) -> None:
+        """Tell the others what the leader heard from the store at *at*."""
+        flight = seat.flight
+        with self._lock:
+            first = flight.news is None
+            flight.news, flight.news_at = news, at
+            flight.version += 1
+            if not first and news.record.status is Status.IN_PROGRESS:
+                return
+            woken = self._wake_all(flight)
+        for wake in woken:
+            wake()
+
+    def news_of(self, seat: Seat, now: float) -> Claimed | None:
+        """Give the leader's latest news, its clock moved on to *now*."""
+        news = seat.flight.news
+        if news is None:
+            return None
+        return Claimed(news.record, news.now + (now - seat.flight.news_at))
+
+    def listen(self, seat: Seat, seen: int, wake: Callable[[], object]) -> bool:
+        """Have *wake* called at the next news or when *seat* is to lead.
+
+        False when there is nothing to wait for: newer news, no leader (then
+        this seat leads), or too many waiting already.
+        """
+        with self._lock:
+            flight = seat.flight
+            if flight.version != seen:
+                return False
+            if not flight.led:
+                flight.led = seat.leads = True
+                self._flights.setdefault(flight.identity, flight)
+                return False
+            if len(flight.waiting) >= self._most_waiting:
+                return False
+            seat.wake = wake
+            flight.waiting[seat] = None
+            return True
+
+    def leave(self, seat: Seat) -> None:
+        """Get up. A leader hands over to one of those that wait."""
+        with self._lock:
+            flight = seat.flight
+            flight.waiting.pop(seat, None)
+            if not seat.leads:
+                return
+            seat.leads = False
+            wake = self._hand_over(flight)
+        if wake is not None:
+            wake()
+
+    def _hand_over(self, flight: Flight) -> Callable[[], object] | None:
+        if not flight.waiting:
+            flight.led = False
+            if self._flights.get(flight.identity) is flight:
+                del self._flights[flight.identity]
+            return None
+        successor = next(iter(flight.waiting))
+        del flight.waiting[successor]
+        successor.leads = True
+        return successor.wake
+
+    @staticmethod
+    def _wake_all(flight: Flight) -> list[Callable[[], object]]:
+        woken = [seat.wake for seat in flight.waiting if seat.wake is not None]
+        flight.waiting.clear()
+        return woken

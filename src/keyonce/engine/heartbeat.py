@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that keeps leases alive while the work lasts.
+
+It has its own way to the store, so that a handler that blocks an event loop
+does not starve it. A store that is busy or gone is not a lost lease: only the
+store's own word that another owner has the key is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from keyonce.core.errors import StoreError
+from keyonce.core.events import LeaseGone, LeaseRenewed, Recorded
+from keyonce.core.states import Status
+from keyonce.engine.tokens import jittered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keyonce.core.events import Observer
+    from keyonce.core.model import Lease
+    from keyonce.core.protocols import Store
+    from keyonce.engine.commands import LateCommand
+
+SOON: Final = 0.1
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One lease under watch. *due_at* and *limit_at* are on the monotonic clock."""
+
+    lease: Lease
+    on_gone: Callable[[str], None] | None
+    due_at: float
+    limit_at: float
+    late: LateCommand | None = None
+    ending: bool = False
+
+
+class Heartbeat:
+    """Renews every lease under watch when a third of it has passed."""
+
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        observer: Observer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Reach the store by calling *store* inside the thread, once."""
+        self._open = store
+        self._observer = observer
+        self._clock = clock
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._watches: dict[bytes, Watch] = {}
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._wakes_at = float("inf")
+        self._shortest = 60.0
+        self._stopping = False
+
+    def watch(
+        self, lease: Lease, work_limit: float, on_gone: Callable[[str], None] | None
+    ) -> None:
+        """Keep *lease* alive for at most *work_limit* seconds.
+
+        *on_gone* is called in the heartbeat's thread with ``lost``, ``parked`` or
+        ``work-limit``, at most once.
+        """
+        now = self._clock()
+        every = lease.lasts_for / 3
+        due_at = min(now + every, now + work_limit)
+        self._add(Watch(lease, on_gone, due_at, now + work_limit))
+
+    def ending(self, lease: Lease) -> None:
+        """Expect the record of *lease* to be closed by its owner any moment."""
+        watch = self._watches.get(lease.owner)
+        if watch is not None:
+            watch.ending = True
+
+    def unwatch(self, lease: Lease) -> None:
+        """Leave *lease* alone from now on."""
+        self._watches.pop(lease.owner, None)
+
+    def record_late(self, lease: Lease, ending: LateCommand, *, within: float) -> None:
+        """Go on trying to carry *ending* out, for at most *within* seconds."""
+        now = self._clock()
+        watch = Watch(lease, None, now + SOON, now + within, ending)
+        self._add(watch)
+
+    def close(self) -> None:
+        """Try what is late once more, and end the thread."""
+        with self._condition:
+            self._stopping = True
+            thread = self._thread
+            self._condition.notify()
+        if thread is not None and self._process == os.getpid():
+            thread.join(timeout=10)
+
+    def _add(self, watch: Watch) -> None:
+        if self._process != os.getpid():
+            self._reset()
+        self._watches[watch.lease.owner] = watch
+        self._shortest = min(self._shortest, watch.lease.lasts_for / 3)
+        if self._thread is None or watch.due_at < self._wakes_at:
+            with self._condition:
+                self._start()
+                self._condition.notify()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._stopping:
+            self._thread = threading.Thread(
+                target=self._run, name="keyonce-heartbeat", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self) -> None:
+        store: Store | None = None
+        while not self._stopping:
+            now = self._clock()
+            due = [watch for watch in self._all() if watch.due_at <= now]
+            if due and store is None:
+                store = self._reach()
+            for watch in due:
+                self._beat(store, watch)
+            self._rest()
+        if store is not None:
+            for watch in self._all():
+                if watch.late is not None:
+                    self._carry_out(store, watch, watch.late)
+
+    def _all(self) -> list[Watch]:
+        return list(self._watches.values())
+
+    def _reach(self) -> Store | None:
+        try:
+            return self._open()
+        except StoreError:
+            return None
+
+    def _rest(self) -> None:
+        with self._condition:
+            now = self._clock()
+            next_due = min((w.due_at for w in self._all()), default=float("inf"))
+            # Idle, it still looks round as often as the shortest lease asks, so
+            # that adding one seldom has to wake it.
+            self._wakes_at = min(next_due, now + self._shortest)
+            if not self._stopping:
+                self._condition.wait(max(0.0, self._wakes_at - now))
+
+    def _beat(self, store: Store | None, watch: Watch) -> None:
+        if watch.lease.owner not in self._watches:
+            return
+        if watch.late is not None:
+            self._beat_late(store, watch, watch.late)
+        elif self._clock() >= watch.limit_at:
+            self._end_of_limit(store, watch)
+        else:
+            self._renew(store, watch)
+
+    def _renew(self, store: Store | None, watch: Watch) -> None:
+        lease = watch.lease
+        sent_at = self._clock()
+        try:
+            if store is None:
+                raise StoreError
+            record = store.renew(lease.identity, lease.owner)
+        except StoreError:
+            watch.due_at = self._clock() + jittered(SOON)
+            return
+        if record is None:
+            self._gone(watch, "lost")
+        elif record.status is Status.UNKNOWN:
+            self._gone(watch, "parked")
+        else:
+            watch.due_at = min(sent_at + lease.lasts_for / 3, watch.limit_at)
+            self._observer.notify(LeaseRenewed(lease.identity))
+
+    def _end_of_limit(self, store: Store | None, watch: Watch) -> None:
+        lease = watch.lease
+        if not lease.guarantee.runs_again and store is not None:
+            try:
+                store.abandon(lease.identity, lease.owner, "work-limit")
+            except StoreError:
+                watch.due_at = self._clock() + SOON
+                return
+        self._gone(watch, "work-limit")
+
+    def _gone(self, watch: Watch, reason: str) -> None:
+        if self._watches.pop(watch.lease.owner, None) is None or watch.ending:
+            return
+        self._observer.notify(LeaseGone(watch.lease.identity, reason))
+        if watch.on_gone is not None:
+            watch.on_gone(reason)
+
+    def _beat_late(self, store: Store | None, watch: Watch, late: LateCommand) -> None:
+        if store is not None and self._carry_out(store, watch, late):
+            return
+        watch.due_at = self._clock() + SOON
+        if watch.due_at >= watch.limit_at:
+            self.unwatch(watch.lease)
+
+    def _carry_out(self, store: Store, watch: Watch, late: LateCommand) -> bool:
+        try:
+            late.on(store)
+        except StoreError:
+            return False
+        self.unwatch(watch.lease)
+        self._observer.notify(Recorded(watch.lease.identity))
+        return True
