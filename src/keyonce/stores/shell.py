@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the shell of every store says alike: listings, counts, audit rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from keyonce.core.model import AuditRow
+from keyonce.core.states import Status
+from keyonce.core.transitions import effective_status, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from keyonce.core.model import Query, Record, Settlement
+
+
+def listed(records: Iterable[Record], query: Query, now: float) -> Iterator[Record]:
+    """Give the *records* that *query* asks for, seen through retention.
+
+    A status is asked for as the next attempt would meet it: at-most-once work
+    whose lease has ended is found among the unknown.
+    """
+    for record in records:
+        seen = standing(record, now)
+        if seen is not None and _matches(seen, query, now):
+            yield replace(seen, result=None)
+
+
+def _matches(record: Record, query: Query, now: float) -> bool:
+    scope, operation, key = record.identity
+    return (
+        query.scope in (None, scope)
+        and query.operation in (None, operation)
+        and query.key in (None, key)
+        and (query.after is None or query.after < record.identity)
+        and query.status in (None, effective_status(record, now))
+    )
+
+
+def stored_as(status: Status | None) -> tuple[Status, ...]:
+    """Under which stored statuses records of this effective status are found."""
+    match status:
+        case None:
+            return tuple(Status)
+        case Status.UNKNOWN:
+            return (Status.UNKNOWN, Status.IN_PROGRESS)
+        case Status.TOMBSTONE:
+            return (Status.TOMBSTONE, Status.COMPLETED)
+        case _:
+            return (status,)
+
+
+def counted_as(record: Record, now: float) -> Status:
+    """Under which status a stored record is counted: dead work is unknown."""
+    if record.status is Status.IN_PROGRESS:
+        return effective_status(record, now)
+    return record.status
+
+
+def audit_of(command: Settlement, before: Record | None, now: float) -> AuditRow:
+    """Tell for the audit what an operator did to *before*."""
+    return AuditRow(
+        at=now,
+        actor=command.actor,
+        action="release" if command.result is None else "resolve",
+        identity=command.identity,
+        reason=command.reason,
+        before="absent" if before is None else before.status.word,
+    )
