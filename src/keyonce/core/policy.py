@@ -152,13 +152,15 @@ class Policy:
         return self.mode() if callable(self.mode) else self.mode
 
     def _terms(self) -> Terms:
-        forever = isinstance(self.retention, str)
+        retention = self.retention
         refusing = self.after_expiry is AfterExpiry.REFUSE
         return Terms(
             guarantee=self.guarantee,
             lease_for=self.lease.total_seconds(),
             work_limit=self.work_limit.total_seconds(),
-            retention_for=None if forever else self.retention.total_seconds(),
+            retention_for=None
+            if isinstance(retention, str)
+            else retention.total_seconds(),
             late_for=self.late_for.total_seconds() if refusing else 0.0,
             patience=self.patience.total_seconds(),
             max_crashes=self.max_executions,

@@ -17,7 +17,7 @@ from keyonce.core.model import Claimed
 from keyonce.engine import commands as c
 from keyonce.engine import flows
 from keyonce.engine.finished import Stored, Unrecorded
-from keyonce.engine.flights import Flights, Seat
+from keyonce.engine.flights import Flights
 from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.tokens import fresh_token, jittered
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from keyonce.core.policy import Policy
     from keyonce.core.protocols import AsyncStore, TokenSource
     from keyonce.engine.finished import Finished
+    from keyonce.engine.flight import Seat
 
 NO_WAIT: Final = timedelta(0)
 LATE_FOR: Final = 3600.0
@@ -97,7 +98,6 @@ class AsyncGuard:
                 attempt,
                 policy.terms,
                 seat=seat,
-                flights=self._flights,
                 wait_for=wait_for.total_seconds(),
                 store_timeout=self._store_timeout,
             )
@@ -163,6 +163,10 @@ class AsyncGuard:
                 return await asyncio.sleep(jittered(seconds))
             case c.AwaitNews():
                 return await self._await_news(command)
+            case c.Tell(seat, news):
+                return self._flights.publish(seat, news, self._clock())
+            case c.Hear(seat):
+                return self._flights.news_of(seat, self._clock())
             case _:
                 return await self._call(command)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from keyonce.core.model import Claim, Completion, Identity
+    from keyonce.core.model import Claim, Claimed, Completion, Identity
     from keyonce.core.protocols import AsyncStore, Store
-    from keyonce.engine.flights import Seat
+    from keyonce.engine.flight import Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,21 @@ class AwaitNews:
     seat: Seat
     seen: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Give the other seats the news that the store just gave. Answer: None."""
+
+    seat: Seat
+    news: Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Answer: the leader's latest news as of now, or None (Claimed | None)."""
+
+    seat: Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +123,4 @@ class FindKey:
 
 StoreCommand = ClaimKey | CompleteKey | ReleaseKey | AbandonKey | FindKey
 LateCommand = CompleteKey | ReleaseKey | AbandonKey
-Command = NewToken | Now | Sleep | AwaitNews | StoreCommand
+Command = NewToken | Now | Sleep | AwaitNews | Tell | Hear | StoreCommand

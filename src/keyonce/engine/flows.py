@@ -21,10 +21,12 @@ from keyonce.engine.commands import (
     ClaimKey,
     CompleteKey,
     FindKey,
+    Hear,
     NewToken,
     Now,
     ReleaseKey,
     Sleep,
+    Tell,
 )
 from keyonce.engine.finished import Finished, Freed, Lost, Parked, Stored, Unrecorded
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from keyonce.core.model import Attempt, Claimed, Fingerprint, Lease, Record
     from keyonce.core.policy import Terms
     from keyonce.engine.commands import Command, StoreCommand
-    from keyonce.engine.flights import Flights, Seat
+    from keyonce.engine.flight import Seat
 
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 0.5
@@ -47,7 +49,6 @@ def begin(
     terms: Terms,
     *,
     seat: Seat,
-    flights: Flights,
     wait_for: float,
     store_timeout: float,
 ) -> Generator[Command, Any, Decision]:
@@ -57,9 +58,9 @@ def begin(
     while True:
         seen = seat.flight.version
         if seat.leads:
-            decision = yield from lead(attempt, terms, seat, flights, store_timeout)
+            decision = yield from lead(attempt, terms, seat, store_timeout)
         else:
-            decision = yield from follow(attempt, seat, flights, store_timeout)
+            decision = yield from follow(attempt, seat, store_timeout)
         if decision is None:
             continue
         if not isinstance(decision, InFlight):
@@ -79,7 +80,6 @@ def lead(
     attempt: Attempt,
     terms: Terms,
     seat: Seat,
-    flights: Flights,
     store_timeout: float,
 ) -> Generator[Command, Any, Decision]:
     """Claim at the store, tell the other seats, and decide."""
@@ -89,8 +89,7 @@ def lead(
     while True:
         command = _claim(attempt, fingerprint, owner, terms, witnessed)
         claimed: Claimed = yield from insist(ClaimKey(command), store_timeout)
-        now: float = yield Now()
-        flights.publish(seat, claimed, now)
+        yield Tell(seat, claimed)
         decision, fingerprint = compare(claimed, attempt, fingerprint, owner)
         if not isinstance(decision, InFlight) or not decision.ended:
             return decision
@@ -101,13 +100,13 @@ def lead(
 
 
 def follow(
-    attempt: Attempt, seat: Seat, flights: Flights, store_timeout: float
+    attempt: Attempt, seat: Seat, store_timeout: float
 ) -> Generator[Command, Any, Decision | None]:
     """Decide on the leader's news; None when this seat is to lead instead."""
     started: float = yield Now()
     now = started
     while not seat.leads:
-        news = flights.news_of(seat, now)
+        news: Claimed | None = yield Hear(seat)
         if news is not None:
             return compare(news, attempt, attempt.fingerprint, b"")[0]
         left = started + 2 * store_timeout - now

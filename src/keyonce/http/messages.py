@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -30,7 +29,9 @@ class RequestHead:
     raw_path: bytes
     query: bytes = b""
     headers: Headers = ()
-    context: Mapping[str, Any] = field(default=NO_CONTEXT, repr=False, compare=False)
+    context: Mapping[str, Any] = field(
+        default_factory=lambda: NO_CONTEXT, repr=False, compare=False
+    )
 
     def values(self, name: bytes) -> list[bytes]:
         """Give every value of header *name* (lower-case), one per field line."""
