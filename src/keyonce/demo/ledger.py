@@ -39,12 +39,18 @@ class Ledger:
     """The database of one shop, shared by its workers. Each call commits."""
 
     def __init__(self, path: Path) -> None:
-        """Open the database at *path*, which this makes if it is missing."""
+        """Open the database at *path*."""
         self._connection = sqlite3.connect(path, timeout=10, isolation_level=None)
         # A killed process loses nothing that it has written: only power could.
-        self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+
+    @classmethod
+    def make(cls, path: Path) -> Ledger:
+        """Make the database at *path* before anybody else opens it."""
+        ledger = cls(path)
+        ledger._connection.execute("PRAGMA journal_mode = WAL")
+        ledger._connection.executescript(_SCHEMA)
+        return ledger
 
     def act(self, effect: Effect) -> None:
         """Do *effect*, for good: it is committed when this returns."""

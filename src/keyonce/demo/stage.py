@@ -9,6 +9,7 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from keyonce.demo.ledger import Ledger
 from keyonce.demo.plan import Strike
 from keyonce.demo.processes import Child, last_lines
 from keyonce.demo.wire import Address, Request, exchange
@@ -49,6 +50,7 @@ class Stage:
         self._striking: list[asyncio.Task[None]] = []
         self.strikes = 0
         self.ledger = folder / "shop.db"
+        self._opened = Ledger.make(self.ledger)
         self.store = f"sqlite:///{folder / 'keyonce.db'}"
         self.shop = Address(*self._listening.getsockname()[:2])
 
@@ -88,6 +90,7 @@ class Stage:
         await asyncio.gather(*self._striking, return_exceptions=True)
         await asyncio.gather(*(child.end() for child in self._sidecars.values()))
         await asyncio.gather(*(child.end() for child in self._workers))
+        self._opened.close()
         self._listening.close()
 
     async def _start_worker(self) -> None:
