@@ -5,23 +5,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import os
+import shlex
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
-from keyonce.demo.ledger import Effect, Ledger, effects_in
+from keyonce.demo.ledger import Ledger, effects_in
 from keyonce.demo.plan import Fault, Operation, Strike, plan
 from keyonce.demo.run import run
 from keyonce.demo.screen import Outcome, verdict
 from keyonce.demo.stage import stage
 from keyonce.demo.storm import Notes, play
 from keyonce.demo.tally import Figures, shortcomings, tally
+from keyonce.demo.wire import Address, Answer, Request, exchange
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,41 +155,62 @@ def test_too_small_a_demo_says_so(capfd):
     assert "at least 20" in capfd.readouterr().err
 
 
-def test_keep_leaves_both_running_until_ctrl_c():
+async def test_keep_leaves_both_running_until_ctrl_c():
     program = (
         "import sys; from keyonce.demo.run import run;"
         "sys.exit(run({'operations': 20, 'json': True, 'keep': True}))"
     )
-    demo = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    demo = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
     )
     try:
-        assert demo.stdout is not None
-        text = ""
-        while not text.endswith("\n}\n"):
-            line = demo.stdout.readline()
-            assert line, "the demo ended before it printed its result"
-            text += line
-        lines = json.loads(text)["try"]
-        twice = [_shell(lines[0]) for _ in range(2)]
-        other, told = _shell(lines[1]), _shell(lines[2])
-        bare = [_shell(lines[3]) for _ in range(2)][-1]
+        printed = await _printed(demo)
+        post, other, told, bare_post, bare_told = json.loads(printed)["try"]
+        first, again = await _curl(post), await _curl(post)
+        refused, guarded_effects = await _curl(other), await _curl(told)
+        await _curl(bare_post)
+        await _curl(bare_post)
+        bare_effects = await _curl(bare_told)
     finally:
-        os.kill(demo.pid, signal.SIGINT)
-        status = demo.wait(timeout=30)
-        demo.stdout.close()
+        demo.send_signal(signal.SIGINT)
+        status = await asyncio.wait_for(demo.wait(), 30)
 
     assert 0 == status
-    assert ["201 Created"] * 2 == [answer.split("\n")[0][9:] for answer in twice]
-    assert "idempotency-replayed: true" in twice[1].lower()
-    assert "422" in other.split("\n")[0]
-    assert 1 == told.count('"receipt"')
-    assert 2 == bare.rpartition("[")[2].count('"receipt"')
+    assert (201, 201, 422) == (first.status, again.status, refused.status)
+    assert first.body == again.body
+    assert "true" == again.headers["idempotency-replayed"]
+    assert 1 == len(json.loads(guarded_effects.body))
+    assert 2 == len(json.loads(bare_effects.body))
 
 
-def _shell(line: str) -> str:
-    """Run *line* as somebody would who copied it."""
-    ran = subprocess.run(
-        ["sh", "-c", line], check=True, capture_output=True, text=True, timeout=30
+async def _printed(demo: asyncio.subprocess.Process) -> str:
+    """Read the one JSON object that *demo* prints and goes on after."""
+    assert demo.stdout is not None
+    text = ""
+    while not text.endswith("\n}\n"):
+        line = (await asyncio.wait_for(demo.stdout.readline(), 100)).decode()
+        assert line, "the demo ended before it printed its result"
+        text += line
+    return text
+
+
+async def _curl(line: str) -> Answer:
+    """Do what the curl *line* would, as a shell would read it."""
+    words = shlex.split(line)
+    headers = [value for option, value in itertools.pairwise(words) if option == "-H"]
+    bodies = [value for option, value in itertools.pairwise(words) if option == "-d"]
+    url = urlsplit(words[-1])
+    answer = await exchange(
+        Address(str(url.hostname), int(url.port or 0)),
+        Request(
+            "POST" if bodies else "GET",
+            url.path,
+            {
+                name: value.strip()
+                for name, _, value in (h.partition(":") for h in headers)
+            },
+            "".join(bodies).encode(),
+        ),
     )
-    return ran.stdout.replace("\r\n", "\n")
+    assert answer is not None
+    return answer

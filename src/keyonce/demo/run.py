@@ -8,6 +8,7 @@ import asyncio
 import signal
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,7 @@ from keyonce.demo.storm import play
 from keyonce.demo.tally import shortcomings, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from rich.progress import Progress
+    from collections.abc import Callable, Mapping, Sequence
 
     from keyonce.demo.plan import Operation
     from keyonce.demo.stage import Stage
@@ -67,37 +66,32 @@ async def _demo(
     _stop_on_sigterm()
     async with AsyncExitStack() as opened:
         folder = Path(opened.enter_context(_temporary_folder()))
+        figures, stages = [], []
         with screen.progress() as progress:
-            bare = await opened.enter_async_context(
-                stage(folder / "bare", guarded=False)
-            )
-            bare_figures = await _figures("bare", schedule, bare, progress)
-            guarded = await opened.enter_async_context(
-                stage(folder / "guarded", guarded=True)
-            )
-            guarded_figures = await _figures("guarded", schedule, guarded, progress)
-        outcome = Outcome(
-            seed,
-            bare_figures,
-            guarded_figures,
-            shortcomings(bare_figures, guarded_figures, len(Strike)),
-        )
-        screen.show(outcome, hints(bare, guarded) if keep else ())
+            for name in ("bare", "guarded"):
+                on = await opened.enter_async_context(
+                    stage(folder / name, guarded=name == "guarded")
+                )
+                bar = progress.add_task(name, total=len(schedule))
+                advance = partial(progress.advance, bar)
+                figures.append(await _figures(name, schedule, on, advance))
+                stages.append(on)
+        outcome = Outcome(seed, *figures, shortcomings(*figures, len(Strike)))
+        screen.show(outcome, hints(*stages) if keep else ())
         if not outcome.passed:
-            screen.complain(guarded.last_words())
+            screen.complain(stages[-1].last_words())
         if keep:
             await _until_stopped()
     return FINE if outcome.passed else FAILED
 
 
 async def _figures(
-    name: str, schedule: Sequence[Operation], on: Stage, progress: Progress
+    name: str, schedule: Sequence[Operation], on: Stage, advance: Callable[[], None]
 ) -> Figures:
     """Play *schedule* on one side and count what came of it."""
-    bar = progress.add_task(name, total=len(schedule))
     try:
         async with asyncio.timeout(LONGEST):
-            notes = await play(schedule, on, lambda: progress.advance(bar))
+            notes = await play(schedule, on, advance)
             await on.settle()
     except TimeoutError:
         raise ChildFailed(f"The {name} storm did not end.\n{on.last_words()}") from None

@@ -121,7 +121,8 @@ def hints(bare: Stage, guarded: Stage) -> list[str]:
         f"  {post.replace('100', '999')} {front}/payments",
         "What the shop behind it did, and what the bare shop does with the same:",
         f"  curl {front}/effects/mine",
-        f"  {post} {bare.shop.url}/payments; curl {bare.shop.url}/effects/mine",
+        f"  {post} {bare.shop.url}/payments",
+        f"  curl {bare.shop.url}/effects/mine",
         "Who is stuck, since when:",
         f"  keyonce keys list --status unknown --store {guarded.store}",
     ]
