@@ -76,8 +76,10 @@ async def _demo(
                 advance = partial(progress.advance, bar)
                 figures.append(await _figures(name, schedule, on, advance))
                 stages.append(on)
-        outcome = Outcome(seed, *figures, shortcomings(*figures, len(Strike)))
-        screen.show(outcome, hints(*stages) if keep else ())
+        bare, guarded = figures
+        missed = shortcomings(bare, guarded, len(Strike))
+        outcome = Outcome(seed, bare, guarded, missed)
+        screen.show(outcome, hints(stages[0], stages[1]) if keep else ())
         if not outcome.passed:
             screen.complain(stages[-1].last_words())
         if keep:
