@@ -34,7 +34,7 @@ class Problem:
     detail: str
     retryable: bool
     retry_after: float | None = None
-    extra: Mapping[str, Any] = field(default=NOTHING)
+    extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     location: str | None = None
 
     @property

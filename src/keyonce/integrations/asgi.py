@@ -1,0 +1,316 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ASGI gateway: one middleware around any ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from keyonce.core.errors import StoreError
+from keyonce.core.events import Outcome
+from keyonce.core.rollout import Stage
+from keyonce.engine.aio import AsyncGuard
+from keyonce.http import catalogue
+from keyonce.http.admit import Bypass, Guarded, Refuse
+from keyonce.http.dialect import DIALECT, Dialect
+from keyonce.http.problem import response
+from keyonce.http.status import status_request, status_response
+from keyonce.integrations.asgi_exchange import Exchange
+from keyonce.integrations.asgi_observe import Observation
+from keyonce.integrations.asgi_request import (
+    Disconnected,
+    TooLarge,
+    head_of,
+    whole_body,
+)
+from keyonce.integrations.failure import ReadFailure, unread
+from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets
+from keyonce.integrations.spool import SpillFull, SpillSpace, Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from keyonce.core.events import Observer
+    from keyonce.core.model import Record
+    from keyonce.core.policy import Policy
+    from keyonce.core.protocols import AsyncStore
+    from keyonce.http.messages import Body, RequestHead, Response
+    from keyonce.http.operation import Rule, Rules
+    from keyonce.http.scope import ScopeReader
+    from keyonce.integrations.asgi_request import (
+        ASGIApp,
+        Message,
+        Receive,
+        Scope,
+        Send,
+    )
+    from keyonce.integrations.gateway import Visit
+
+    AuthorizeReplay = Callable[[RequestHead, Record], Awaitable[bool]]
+
+DRAIN: Final = timedelta(seconds=30)
+LARGE_AT_ONCE: Final = 2
+log: Final = logging.getLogger("keyonce")
+
+
+class IdempotencyMiddleware:
+    """Guards an ASGI app: one key, one run, the same answer for every retry.
+
+    *store* is a URL or a store; *scope* says whose a key is and has no default.
+    Without *rules* every POST and PATCH with a key is guarded. Work that has begun
+    is carried through when the client goes, and shutdown waits for it up to
+    *drain*. *authorize_replay* is asked before each replay. *read_failure* tells
+    what exceptions of the app's own mean; *behind_proxy* reads a 502 or 504 of an
+    upstream as unclear and keeps CORS headers.
+
+    Put it inside authentication and authorisation, outside the handlers.
+
+    Raises:
+        ConfigurationError: a setting that cannot work, or a guarantee that the
+            store cannot keep.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        store: AsyncStore | str,
+        scope: ScopeReader,
+        rules: Iterable[Rule] = DEFAULT_RULES,
+        observer: Observer | None = None,
+        dialect: Dialect = DIALECT,
+        secrets: Secrets | None = None,
+        space: SpillSpace | None = None,
+        store_timeout: timedelta = timedelta(seconds=5),
+        drain: timedelta = DRAIN,
+        authorize_replay: AuthorizeReplay | None = None,
+        read_failure: ReadFailure = unread,
+        behind_proxy: bool = False,
+    ) -> None:
+        """Guard *app*."""
+        self.app = app
+        self.gateway = Gateway(
+            scope=scope,
+            rules=rules,
+            observer=observer,
+            dialect=dialect,
+            secrets=secrets,
+            space=space,
+        )
+        self._owns_store = isinstance(store, str)
+        self.store = _opened(store)
+        self.gateway.check(self.store.traits)
+        self.guard = AsyncGuard(
+            self.store, observer=observer, store_timeout=store_timeout
+        )
+        self.immediate = self.store.traits.immediate
+        self.store_bound = self.store.traits.largest_result
+        self.authorize_replay = authorize_replay
+        self.read_failure = read_failure
+        self.behind_proxy = behind_proxy
+        self._drain = drain.total_seconds()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gates: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force, first match first."""
+        return self.gateway.rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        head = head_of(scope)
+        match self.gateway.admit(head):
+            case Bypass(None):
+                await self._unmatched(head, scope, receive, send)
+            case Bypass() as bypass:
+                await self._bypass(bypass, head, scope, receive, send)
+            case Refuse(problem, outcome, rule):
+                visit = self.gateway.visit(head, rule, None)
+                visit.ended(outcome)
+                told = response(problem, docs_url=self.gateway.dialect.docs_url)
+                await write_response(send, told)
+            case Guarded() as guarded:
+                await self._guarded(guarded, head, scope, receive, send)
+
+    async def _unmatched(
+        self, head: RequestHead, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        prefix = self.gateway.dialect.prefix.encode()
+        if head.raw_path.startswith(prefix):
+            answer = await self._status(head)
+            if answer is not None:
+                await write_response(send, answer, bodiless=head.method == "HEAD")
+                return
+        await self.app(scope, receive, send)
+
+    async def _status(self, head: RequestHead) -> Response | None:
+        dialect = self.gateway.dialect
+        asked = status_request(head, self.gateway.scope, dialect=dialect)
+        if not isinstance(asked, tuple):
+            return asked
+        try:
+            found = await self.guard.find(asked)
+        except StoreError:
+            return response(catalogue.store_unavailable(), docs_url=dialect.docs_url)
+        if found is None:
+            return status_response(None, 0.0, dialect=dialect)
+        return status_response(found.record, found.now, dialect=dialect)
+
+    async def _bypass(
+        self,
+        bypass: Bypass,
+        head: RequestHead,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        if bypass.rule is None or bypass.outcome is None:
+            await self.app(scope, receive, send)
+            return
+        visit = self.gateway.visit(head, bypass.rule, None)
+        visit.would = bypass.would
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            visit.ended(bypass.outcome)
+
+    async def _guarded(
+        self,
+        guarded: Guarded,
+        head: RequestHead,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        identity = guarded.identity
+        visit = self.gateway.visit(head, guarded.rule, identity)
+        visit.weak = guarded.weak
+        if guarded.stage is not Stage.ENFORCE and not await self._known(guarded):
+            await Observation(self, visit).run(identity, scope, receive, send)
+            return
+        body = await self._body(visit, receive, send)
+        if body is None:
+            return
+        exchange = Exchange(self, visit, scope, send)
+        task = self.detach(exchange.guarded(identity, body))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            exchange.out.gone = True
+            raise
+
+    async def _known(self, guarded: Guarded) -> bool:
+        """Whether a key outside the enforced share has a record to be honoured."""
+        if not guarded.touch_first:
+            return False
+        try:
+            return await self.guard.find(guarded.identity) is not None
+        except StoreError:
+            return False
+
+    async def _body(self, visit: Visit, receive: Receive, send: Send) -> Body | None:
+        limit = visit.rule.policy.max_request
+        try:
+            return await whole_body(receive, visit.head, self.gateway.space, limit)
+        except TooLarge:
+            problem, outcome = catalogue.request_too_large(limit), Outcome.TOO_LARGE
+        except (SpillFull, OSError):
+            problem, outcome = catalogue.no_room(), Outcome.STORE_UNAVAILABLE
+        except Disconnected:
+            visit.ended(Outcome.GONE)
+            return None
+        visit.ended(outcome)
+        docs_url = self.gateway.dialect.docs_url
+        await write_response(send, response(problem, docs_url=docs_url))
+        return None
+
+    def detach(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* in a task that shutdown waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        # Looked at here, so that an error after the client went is not lost.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("Guarded work ended with an exception.", exc_info=error)
+
+    def keep_up_to(self, policy: Policy) -> int:
+        """How many bytes of a body are kept, by the policy and by the store."""
+        if self.store_bound is None:
+            return policy.max_response
+        return min(policy.max_response, self.store_bound)
+
+    def gate(self, body: Spool) -> AbstractAsyncContextManager[Any]:
+        """Let only a few large bodies into memory at once."""
+        if not body.spilled:
+            return nullcontext()
+        loop = asyncio.get_running_loop()
+        gate = self._gates.get(loop)
+        if gate is None:
+            gate = self._gates[loop] = asyncio.Semaphore(LARGE_AT_ONCE)
+        return gate
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+
+        async def draining() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self.drain()
+            return message
+
+        async def closing(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await self.close()
+            await send(message)
+
+        await self.app(scope, draining, closing)
+
+    async def drain(self) -> None:
+        """Wait for guarded work under way, up to the drain time."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=self._drain)
+
+    async def close(self) -> None:
+        """End the guard, and the store if it was opened here."""
+        await self.guard.close()
+        if self._owns_store:
+            await self.store.close()
+
+
+def _opened(store: AsyncStore | str) -> AsyncStore:
+    if not isinstance(store, str):
+        return store
+    from keyonce.stores.url import open_async_store  # noqa: PLC0415 - only for URLs
+
+    return open_async_store(store)
+
+
+async def write_response(
+    send: Send, answer: Response, *, bodiless: bool = False
+) -> None:
+    """Send a whole answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": answer.headers,
+        }
+    )
+    body = b"" if bodiless else answer.body
+    await send({"type": "http.response.body", "body": body, "more_body": False})

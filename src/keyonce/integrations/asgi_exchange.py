@@ -1,0 +1,307 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""One guarded request under ASGI: begin, run the app, finish, write."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from keyonce.core.decide import Proceed, Replay
+from keyonce.core.ending import Free, Keep, Unclear
+from keyonce.core.errors import RecordUnreadable, SafeToRetry, StoreUnavailable
+from keyonce.core.events import Outcome
+from keyonce.core.policy import OnStoreDown
+from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.http import catalogue
+from keyonce.http.answer import (
+    expires_header,
+    failure_answer,
+    mark_unprotected,
+    mark_unrecorded,
+    outcome_of,
+)
+from keyonce.http.ending import cut_off, ending, raised
+from keyonce.http.keep import without_own
+from keyonce.http.messages import Response
+from keyonce.http.problem import response
+from keyonce.http.steer import read_steering
+from keyonce.integrations.asgi_request import Incoming
+from keyonce.integrations.asgi_response import CutOff, Instead, LetGo, Outgoing
+from keyonce.integrations.failure import Failure
+from keyonce.integrations.gateway import outcome_of_end, patience
+from keyonce.integrations.spool import SPILL_AT, Spool
+
+if TYPE_CHECKING:
+    from keyonce.core.decide import Decision
+    from keyonce.core.ending import Ending
+    from keyonce.core.model import Identity, Lease, Record
+    from keyonce.engine.finished import Finished
+    from keyonce.http.messages import Body, Headers
+    from keyonce.http.problem import Problem
+    from keyonce.integrations.asgi import IdempotencyMiddleware
+    from keyonce.integrations.asgi_request import Scope, Send
+    from keyonce.integrations.asgi_response import Conclusion, Sent
+    from keyonce.integrations.gateway import Visit
+
+
+class Exchange:
+    """The work on one guarded request, in a task that outlives the client."""
+
+    def __init__(
+        self, middleware: IdempotencyMiddleware, visit: Visit, scope: Scope, send: Send
+    ) -> None:
+        """Work for *visit*, sending through *send*."""
+        self._middleware = middleware
+        self._gateway = middleware.gateway
+        self._guard = middleware.guard
+        self._visit = visit
+        self._policy = visit.rule.policy
+        self._scope = scope
+        self._lease: Lease | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._gone_for: str | None = None
+        self.out = Outgoing(
+            send,
+            self._conclude,
+            space=self._gateway.space,
+            keep_up_to=middleware.keep_up_to(self._policy),
+            outward=self._outward,
+            unbroken=middleware.immediate,
+        )
+
+    async def guarded(self, identity: Identity, body: Body) -> None:
+        """Answer a request with a good key, running the app at most once."""
+        try:
+            decision = await self._begin(identity, body)
+            if isinstance(decision, Proceed):
+                await self._execute(decision.lease, body)
+            elif decision is not None:
+                await self._answer(decision)
+        finally:
+            self.out.close()
+            if isinstance(body, Spool):
+                body.close()
+
+    async def _begin(self, identity: Identity, body: Body) -> Decision | None:
+        attempt = self._visit.attempt(identity, body)
+        try:
+            return await self._guard.begin(
+                attempt,
+                self._policy,
+                wait_for=patience(self._policy),
+                on_gone=self._on_gone,
+            )
+        except StoreUnavailable:
+            await self._without_store(body)
+        except RecordUnreadable:
+            problem = catalogue.record_corrupt(header=self._header)
+            await self._refuse(problem, Outcome.UNREADABLE)
+        return None
+
+    @property
+    def _header(self) -> str:
+        return self._gateway.dialect.key_header
+
+    async def _execute(self, lease: Lease, body: Body) -> None:
+        self._lease = lease
+        self._visit.attend(lease)
+        error = await self._run(body)
+        if self.out.tail is not None:
+            await self.out.tail
+        if not self.out.over:
+            error = await self._unfinished(error)
+        if error is not None:
+            raise error
+
+    async def _run(self, body: Body) -> BaseException | None:
+        incoming = Incoming(body)
+        # Extensions would let the app answer past us; it is offered none.
+        scope = {**self._scope, "extensions": {}}
+        self._running = asyncio.current_task()
+        try:
+            await self._middleware.app(scope, incoming, self.out)
+        except asyncio.CancelledError as cancelled:
+            if self._gone_for is None or self._running is None:
+                raise
+            self._running.uncancel()
+            return cancelled
+        except Exception as error:  # noqa: BLE001 - raised again after the record
+            return error
+        finally:
+            self._running = None
+            incoming.over()
+        return None
+
+    def _on_gone(self, reason: str) -> None:
+        self._gone_for = reason
+        if self._running is not None and reason != "parked":
+            self._running.cancel()
+
+    async def _unfinished(self, error: BaseException | None) -> BaseException | None:
+        """End an execution whose response never came to its end."""
+        if self.out.streaming or self.out.passing:
+            end = Free("event-stream") if self.out.passing else cut_off(self._policy)
+            finished = await self._finish(end)
+            self._visit.ended(outcome_of_end(finished, 500))
+            return error or self.out.cut_off()
+        failure = self._failure(error)
+        finished = await self._finish(failure.ending)
+        self._visit.ended(outcome_of_end(finished, 500))
+        await self.out.answer(await self._failed(finished, failure))
+        return error if failure.problem is None else None
+
+    def _failure(self, error: BaseException | None) -> Failure:
+        if self._gone_for is not None:
+            return Failure(
+                Unclear(self._gone_for), problem=catalogue.handler_failed(freed=True)
+            )
+        if error is not None:
+            failure = self._middleware.read_failure(error)
+            if failure is not None:
+                return failure
+        docs_url = self._gateway.dialect.docs_url
+        end = raised(self._policy, error, docs_url=docs_url)
+        if isinstance(error, SafeToRetry):
+            return Failure(end, problem=catalogue.handler_failed(freed=True))
+        return Failure(end)
+
+    async def _failed(self, finished: Finished, failure: Failure) -> Response:
+        match finished:
+            case Stored(record):
+                answer = failure_answer(failure.ending, dialect=self._gateway.dialect)
+                extra = expires_header(record.expires_at)
+                return replace(answer, headers=answer.headers + extra)
+            case Freed() if failure.problem is not None:
+                return self._told(failure.problem)
+            case Parked():
+                return self._unclear(failure.status)
+            case Lost(record):
+                return await self._winners(record)
+            case Unrecorded():
+                answer = failure_answer(failure.ending, dialect=self._gateway.dialect)
+                return replace(answer, headers=mark_unrecorded(answer.headers))
+            case _:
+                return failure_answer(failure.ending, dialect=self._gateway.dialect)
+
+    async def _conclude(self, sent: Sent) -> Conclusion:
+        """Record the whole response that the app has sent."""
+        self._running = None
+        steering = read_steering(sent.headers)
+        async with self._middleware.gate(sent.body):
+            data = sent.body.read() if sent.whole else b""
+            end = ending(
+                Response(sent.status, sent.headers, data),
+                self._policy,
+                size=sent.size,
+                complete=sent.whole,
+                behind_proxy=self._middleware.behind_proxy,
+                steering=steering,
+                store_bound=self._middleware.store_bound,
+            )
+            del data
+            finished = await self._finish(end)
+        passed = Outcome.UNPROTECTED if self.out.passing else None
+        self._visit.ended(passed or outcome_of_end(finished, sent.status))
+        return await self._conclusion(finished, end, sent)
+
+    async def _conclusion(
+        self, finished: Finished, end: Ending, sent: Sent
+    ) -> Conclusion:
+        match finished:
+            case Stored(record):
+                return LetGo(expires_header(record.expires_at))
+            case Freed():
+                return LetGo()
+            case Parked():
+                unclear = sent.status if self._middleware.behind_proxy else 500
+                return Instead(self._unclear(unclear if unclear in {502, 504} else 500))
+            case Lost(record):
+                return Instead(await self._winners(record))
+            case _ if isinstance(end, Keep):
+                return CutOff() if self.out.streaming else LetGo(mark_unrecorded(()))
+            case _:
+                return LetGo()
+
+    async def _finish(self, end: Ending) -> Finished:
+        lease = self._lease
+        if lease is None:
+            return Lost(None)
+        self._visit.worked()
+        return await self._guard.finish(lease, end, self._policy)
+
+    async def _winners(self, record: Record | None) -> Response:
+        """Answer with the outcome of whoever took the key from this execution."""
+        if (record is None or record.result is None) and self._lease is not None:
+            record = await self._guard.winner(
+                self._lease, wait_for=self._policy.patience
+            )
+        if record is not None and record.result is not None:
+            return self._visit.answer(Replay(record))
+        problem = catalogue.unclear_end(header=self._header)
+        return self._told(problem)
+
+    async def _answer(self, decision: Decision) -> None:
+        if isinstance(decision, Proceed):
+            return
+        if isinstance(decision, Replay) and not await self._authorized(decision):
+            return
+        answer = self._visit.answer(decision)
+        self._visit.met(decision)
+        self._visit.ended(outcome_of(decision))
+        del decision
+        await self._send_whole(answer)
+
+    async def _authorized(self, decision: Replay) -> bool:
+        authorize = self._middleware.authorize_replay
+        if authorize is None:
+            return True
+        if await authorize(self._visit.head, decision.record):
+            return True
+        await self._refuse(catalogue.replay_forbidden(), Outcome.FORBIDDEN)
+        return False
+
+    async def _send_whole(self, answer: Response) -> None:
+        if len(answer.body) <= SPILL_AT:
+            await self.out.answer(answer)
+            return
+        # A slow reader must not hold a large body in memory.
+        spool = Spool(self._gateway.space)
+        try:
+            spool.write(answer.body)
+            head = replace(answer, body=b"")
+            del answer
+            await self.out.answer_from(head, spool)
+        finally:
+            spool.close()
+
+    async def _without_store(self, body: Body) -> None:
+        if self._policy.on_store_down is OnStoreDown.REFUSE:
+            problem = catalogue.store_unavailable()
+            await self._refuse(problem, Outcome.STORE_UNAVAILABLE)
+            return
+        self.out.unprotected = True
+        self._visit.ended(Outcome.UNPROTECTED)
+        error = await self._run(body)
+        if error is not None:
+            raise error
+
+    async def _refuse(self, problem: Problem, outcome: Outcome) -> None:
+        self._visit.ended(outcome)
+        await self.out.answer(self._told(problem))
+
+    def _told(self, problem: Problem) -> Response:
+        return response(problem, docs_url=self._gateway.dialect.docs_url)
+
+    def _unclear(self, status: int) -> Response:
+        return self._told(catalogue.unclear_end(status, header=self._header))
+
+    def _outward(self, headers: Headers, *, early: bool) -> Headers:
+        """Give the headers that leave; *early*: before the record is complete."""
+        if self.out.passing or self.out.unprotected:
+            return mark_unprotected(headers)
+        outward = without_own(headers)
+        if not early or self._lease is None:
+            return outward
+        return outward + expires_header(self._visit.expires_early(self._lease, headers))

@@ -1,0 +1,281 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the ASGI and the WSGI gateway share: settings, attempts, tidings.
+
+No decisions are made here: those are in ``http`` and ``engine``. A gateway reads a
+request, lets ``admit`` look at it, begins, runs the app, finishes, and writes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from keyonce.core.decide import Mismatch
+from keyonce.core.errors import ConfigurationError
+from keyonce.core.events import (
+    Arrived,
+    Ended,
+    NoObserver,
+    Outcome,
+    Started,
+)
+from keyonce.core.fingerprint import Fingerprinter, FingerprintSource
+from keyonce.core.guarantee import Guarantee
+from keyonce.core.model import Attempt
+from keyonce.core.policy import InFlightAnswer, Policy
+from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.http.admit import Admission, admit
+from keyonce.http.answer import answer
+from keyonce.http.dialect import DIALECT, Dialect
+from keyonce.http.operation import Rule, Rules
+from keyonce.http.steer import read_steering
+from keyonce.integrations.spool import SpillSpace
+from keyonce.telemetry.context import Attending, attending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from keyonce.core.events import Observer
+    from keyonce.core.model import Identity, Lease, Traits
+    from keyonce.core.policy import FingerprintRecipe
+    from keyonce.engine.finished import Finished
+    from keyonce.http.answer import Answerable
+    from keyonce.http.messages import Body, Headers, RequestHead, Response
+    from keyonce.http.scope import ScopeReader
+
+DEFAULT_RULES: Final = (Rule("POST,PATCH /**", Policy()),)
+SMOOTHING: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """Keys for keyed fingerprints: by id, and which one new records use."""
+
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    current: str | None = None
+
+
+class Gateway:
+    """The settings of one guarded app, and the values made from a request."""
+
+    def __init__(
+        self,
+        *,
+        scope: ScopeReader,
+        rules: Iterable[Rule] = DEFAULT_RULES,
+        observer: Observer | None = None,
+        dialect: Dialect = DIALECT,
+        secrets: Secrets | None = None,
+        space: SpillSpace | None = None,
+    ) -> None:
+        """Read every request under *rules*, for the principal that *scope* tells."""
+        if not callable(scope):
+            message = (
+                "scope says whose key it is and has no default: "
+                "by_header('X-Api-Key'), by_function(...), or shared('everyone')."
+            )
+            raise ConfigurationError(message)
+        self.rules = rules if isinstance(rules, Rules) else Rules(rules)
+        self.scope = scope
+        self.observer = observer or NoObserver()
+        self.dialect = dialect
+        self.space = space or SpillSpace()
+        self._telling = not isinstance(self.observer, NoObserver)
+        self._secrets = secrets or Secrets()
+        self._fingerprinters: dict[FingerprintRecipe, Fingerprinter] = {}
+        self._usual: dict[str, float] = {}
+
+    def check(self, traits: Traits) -> None:
+        """Refuse a guarantee that the store, or a gateway, cannot keep.
+
+        Raises:
+            ConfigurationError: naming the rule, and what to do.
+        """
+        for rule in self.rules:
+            guarantee = rule.policy.guarantee
+            if guarantee is Guarantee.EXACTLY_ONCE:
+                message = (
+                    f"Rule {rule.match!r}: exactly-once needs the effect and the "
+                    "record in one database transaction, which a gateway around the "
+                    "app cannot make. Declare at-most-once, resume or at-least-once."
+                )
+                raise ConfigurationError(message)
+            if guarantee not in traits.guarantees:
+                message = (
+                    f"Rule {rule.match!r}: the {traits.name} store cannot keep "
+                    f"{guarantee}. Take another store or another guarantee."
+                )
+                raise ConfigurationError(message)
+
+    def admit(self, head: RequestHead) -> Admission:
+        """Look at the head of a request before anything else happens."""
+        return admit(head, self.rules, self.scope, dialect=self.dialect)
+
+    def visit(self, head: RequestHead, rule: Rule, identity: Identity | None) -> Visit:
+        """Begin to follow one arrival at a guarded operation."""
+        return Visit(self, head, rule, identity)
+
+    def fingerprinter(self, recipe: FingerprintRecipe) -> Fingerprinter:
+        """Give the fingerprinter for *recipe*, made once."""
+        made = self._fingerprinters.get(recipe)
+        if made is None:
+            made = Fingerprinter(
+                recipe, keys=self._secrets.keys, current_key=self._secrets.current
+            )
+            self._fingerprinters[recipe] = made
+        return made
+
+    def usual(self, rule: Rule) -> float | None:
+        """How many seconds the work under *rule* has usually taken of late."""
+        return self._usual.get(rule.label)
+
+    def learn(self, rule: Rule, took: float) -> None:
+        """Take the duration of one execution into the usual one."""
+        before = self._usual.get(rule.label, took)
+        self._usual[rule.label] = before + SMOOTHING * (took - before)
+
+
+class Visit:
+    """One arrival at a guarded operation, from its head to its one outcome."""
+
+    __slots__ = (
+        "_gateway",
+        "_told",
+        "came_at",
+        "execution",
+        "fingerprinter",
+        "head",
+        "identity",
+        "key_age",
+        "rule",
+        "source",
+        "weak",
+        "would",
+    )
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        head: RequestHead,
+        rule: Rule,
+        identity: Identity | None,
+    ) -> None:
+        """Arrive."""
+        self._gateway = gateway
+        self._told = False
+        self.head = head
+        self.rule = rule
+        self.identity = identity
+        self.came_at = time.monotonic()
+        self.execution = 0
+        self.key_age: float | None = None
+        self.weak: str | None = None
+        self.would: Outcome | None = None
+        if gateway._telling:
+            gateway.observer.notify(Arrived(rule.label, identity))
+
+    def attempt(self, identity: Identity, body: Body) -> Attempt:
+        """Make the attempt of a request with *body*."""
+        head = self.head
+        types = head.values(b"content-type")
+        self.fingerprinter = self._gateway.fingerprinter(self.rule.policy.fingerprint)
+        source = self.source = FingerprintSource(
+            method=head.method,
+            target=head.raw_path + b"?" + head.query,
+            media_type=types[0] if types else b"",
+            headers=head.headers,
+            size=body.size,
+            chunks=body.chunks,
+        )
+        fingerprinter = self.fingerprinter
+        return Attempt(
+            identity=identity,
+            fingerprint=fingerprinter.of(source),
+            under=lambda scheme: fingerprinter.under(scheme, source),
+            field_map=lambda digest: fingerprinter.field_map(source, digest),
+        )
+
+    def answer(self, decision: Answerable) -> Response:
+        """Say what an attempt hears that does not run."""
+        differing: tuple[str, ...] = ()
+        if isinstance(decision, Mismatch) and decision.record.fingerprint is not None:
+            record = decision.record
+            differing = self.fingerprinter.differing(
+                self.source, decision.record.fingerprint, record.fields
+            )
+        return answer(
+            decision,
+            head=self.head,
+            policy=self.rule.policy,
+            differing=differing,
+            likely_for=self._gateway.usual(self.rule),
+            dialect=self._gateway.dialect,
+        )
+
+    def expires_early(self, lease: Lease, headers: Headers) -> float | None:
+        """Say until when an outcome is kept at least that is not stored yet."""
+        steered = read_steering(headers).retention_for
+        kept_for = self.rule.policy.terms.retention_for if steered is None else steered
+        return None if kept_for is None else lease.claimed_at + kept_for
+
+    def attend(self, lease: Lease) -> None:
+        """Mark this thread or task as being at the work, and say that it starts."""
+        self.execution = lease.execution
+        first = lease.execution == 1
+        label = self.rule.label
+        work = Attending(lease.identity, label, lease.execution, first)
+        attending(work).__enter__()
+        if self._gateway._telling:
+            started = Started(label, lease.identity, lease.execution)
+            self._gateway.observer.notify(started)
+
+    def met(self, decision: Answerable) -> None:
+        """Remember how old the key is that this attempt met."""
+        self.key_age = max(0.0, time.time() - decision.record.created_at)
+
+    def worked(self) -> None:
+        """Take this execution's duration into the usual one."""
+        self._gateway.learn(self.rule, time.monotonic() - self.came_at)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Tell the one outcome of this arrival; later ones are not told."""
+        if self._told:
+            return
+        self._told = True
+        if self._gateway._telling:
+            took = time.monotonic() - self.came_at
+            event = Ended(
+                rule=self.rule.label,
+                identity=self.identity,
+                outcome=outcome,
+                took=took,
+                execution=self.execution,
+                would=self.would,
+                key_age=self.key_age,
+                weak=self.weak,
+            )
+            self._gateway.observer.notify(event)
+
+
+def outcome_of_end(finished: Finished, status: int) -> Outcome:
+    """Name the outcome of an execution that answered with *status*."""
+    match finished:
+        case Stored():
+            return Outcome.FAILED if status >= 500 else Outcome.EXECUTED  # noqa: PLR2004
+        case Freed():
+            return Outcome.RELEASED
+        case Parked():
+            return Outcome.UNCLEAR
+        case Lost():
+            return Outcome.LOST
+        case Unrecorded():
+            return Outcome.UNRECORDED
+
+
+def patience(policy: Policy) -> timedelta:
+    """How long a duplicate waits for the original to end."""
+    waiting = policy.in_flight is InFlightAnswer.WAIT
+    return policy.patience if waiting else timedelta(0)
