@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a store promises under each guarantee, in words, and what breaks it.
+
+The table of guarantees in the documentation, for one configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from keyonce.core.guarantee import Guarantee
+
+if TYPE_CHECKING:
+    from keyonce.core.model import Traits
+
+AFTER: Final = {
+    Guarantee.EXACTLY_ONCE: "nothing unclear can exist: one database transaction",
+    Guarantee.RESUME: "run again; finished steps are not repeated",
+    Guarantee.AT_MOST_ONCE: "never run again; unknown until somebody resolves it",
+    Guarantee.AT_LEAST_ONCE: "run again once the lease has ended",
+}
+NEEDS: Final = {
+    Guarantee.EXACTLY_ONCE: "the effect lives in the store's own database",
+    Guarantee.RESUME: "steps, or a downstream that deduplicates by key",
+    Guarantee.AT_MOST_ONCE: "nothing",
+    Guarantee.AT_LEAST_ONCE: "the effect is harmless to repeat",
+}
+_EFFECTS: Final = {
+    Guarantee.EXACTLY_ONCE: "1",
+    Guarantee.RESUME: "1",
+    Guarantee.AT_MOST_ONCE: "0 or 1",
+    Guarantee.AT_LEAST_ONCE: "1 or more",
+}
+_IN_MEMORY: Final = {
+    Guarantee.RESUME: "1, by the downstream",
+    Guarantee.AT_MOST_ONCE: "0 or 1, until a restart",
+    Guarantee.AT_LEAST_ONCE: "1 or more",
+}
+_BREAKS: Final = {
+    "memory": "A restart, and a second worker, which would not see these records.",
+    "sqlite": (
+        "A network file system, a fork with an open handle, "
+        "a disk that lies about fsync."
+    ),
+}
+_UNTESTED: Final = {
+    "sqlite": "Not tested: power loss. What is tested is killing processes.",
+}
+NOTES: Final = (
+    (
+        "Delivery over HTTP is at-least-once by nature: a caller that hears nothing "
+        "has to ask again."
+    ),
+    (
+        "at-most-once costs availability: some keys end as unknown until somebody "
+        "resolves them."
+    ),
+    "Nothing holds after the retention, unless late retries are refused.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What one guarantee means on one store: effects of one key in its retention.
+
+    *effects* is None where the guarantee is not offered.
+    """
+
+    guarantee: Guarantee
+    effects: str | None
+    after: str
+    needs: str
+
+
+def promises_of(traits: Traits, *, sidecar: bool) -> list[Promise]:
+    """Give the four guarantees as the store with *traits* keeps them.
+
+    Behind a *sidecar* exactly-once is not offered: the effect is out of reach.
+    """
+    words = _EFFECTS if traits.durable else _IN_MEMORY
+    offered = traits.guarantees - ({Guarantee.EXACTLY_ONCE} if sidecar else set())
+    return [
+        Promise(
+            guarantee=guarantee,
+            effects=words.get(guarantee) if guarantee in offered else None,
+            after=AFTER[guarantee],
+            needs=NEEDS[guarantee],
+        )
+        for guarantee in Guarantee
+    ]
+
+
+def breaks(traits: Traits) -> str:
+    """Say what breaks the promises of this store."""
+    return _BREAKS.get(traits.name, "")
+
+
+def notes_for(traits: Traits, *, unauthorised_replays: bool) -> list[str]:
+    """Give what has to be known beside the table."""
+    notes = [*NOTES]
+    if unauthorised_replays:
+        notes.append(
+            "Replays are not authorised anew: whoever may still send the key gets the "
+            "stored answer. Where access can be revoked, set [replay] authorize."
+        )
+    if traits.name in _UNTESTED:
+        notes.append(_UNTESTED[traits.name])
+    return notes
