@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from keyonce.core.model import Lease
@@ -86,7 +87,7 @@ def decide(
         return Expired(record)
     if record.fingerprint is None or record.fingerprint.scheme != fingerprint.scheme:
         return Incomparable(record)
-    if record.fingerprint.digest != fingerprint.digest:
+    if not compare_digest(record.fingerprint.digest, fingerprint.digest):
         return Mismatch(record)
     if record.status is Status.COMPLETED:
         return Replay(record)
