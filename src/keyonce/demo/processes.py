@@ -56,7 +56,7 @@ class Child:
                 stderr=errors,
                 pass_fds=fds,
                 cwd=log.parent,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=_environment(),
                 start_new_session=True,
             )
         return cls(process, log, heard)
@@ -109,6 +109,15 @@ class Child:
     def _failed(self, what: str) -> ChildFailed:
         last = last_lines(self._log)
         return ChildFailed(f"A process {what}; the last words in its log:\n{last}")
+
+
+def _environment() -> dict[str, str]:
+    """Give ours without the sidecar's settings: the demo has its own."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("KEYONCE_")
+    }
 
 
 def last_lines(log: Path) -> str:
