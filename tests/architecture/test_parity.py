@@ -28,6 +28,7 @@ SPOKEN = {
 
 # Words that only one side needs, each for its reason.
 ONLY_AIO = {
+    "glance",  # an answer without a task; threads have none to save
     "blocking",  # from the loop to other threads, where a sync store lives already
 }
 

@@ -35,13 +35,23 @@ def run(flow: Generator[C, A, R], perform: Callable[[C], A]) -> R:
         return result
 
 
-async def arun(flow: Generator[C, A, R], perform: Callable[[C], Awaitable[A]]) -> R:
-    """Drive *flow* to its end, awaiting *perform* for each command."""
+async def arun(
+    flow: Generator[C, A, R],
+    perform: Callable[[C], Awaitable[A]],
+    know: Callable[[C], A] | None = None,
+) -> R:
+    """Drive *flow* to its end, awaiting *perform* for each command.
+
+    A command whose ``waits`` is false is answered by *know*, at once.
+    """
     try:
         command = next(flow)
         while True:
             try:
-                answer = await perform(command)
+                if know is None or getattr(command, "waits", True):
+                    answer = await perform(command)
+                else:
+                    answer = know(command)
             except BaseException as failure:  # noqa: BLE001 - the flow decides
                 command = flow.throw(failure)
             else:

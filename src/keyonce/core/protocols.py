@@ -141,6 +141,13 @@ class AsyncStore(Protocol):
         """Give up connections and threads. Closing twice is fine."""
 
 
+class GlancingStore(AsyncStore, Protocol):
+    """An AsyncStore that can read without waiting, so that a replay needs no task."""
+
+    def glance(self, identity: Identity) -> Claimed | None:
+        """Read one record like ``find``, at once; None also when it cannot tell."""
+
+
 class TokenSource(Protocol):
     """Makes owner tokens that never repeat, also over processes and forks."""
 

@@ -14,6 +14,7 @@ from keyonce.core.decide import Proceed
 from keyonce.core.events import NoObserver, StoreCalled
 from keyonce.core.flow import arun
 from keyonce.core.model import Claimed
+from keyonce.core.states import Status
 from keyonce.engine import commands as c
 from keyonce.engine import flows
 from keyonce.engine.finished import Stored, Unrecorded
@@ -22,7 +23,7 @@ from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.tokens import fresh_token, jittered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 NO_WAIT: Final = timedelta(0)
 LATE_FOR: Final = 3600.0
+_SETTLED: Final = (Status.COMPLETED, Status.TOMBSTONE)
 
 
 class AsyncGuard:
@@ -56,9 +58,13 @@ class AsyncGuard:
         """Guard work with *store*, repeating what it does not answer for a time."""
         self._store = store
         self._observer = observer or NoObserver()
+        self._watched = not isinstance(self._observer, NoObserver)
         self._store_timeout = store_timeout.total_seconds()
         self._tokens = tokens
         self._clock = clock
+        self._glance: Callable[[Identity], Claimed | None] | None = getattr(
+            store, "glance", None
+        )
         self._flights = Flights()
         self._seats: dict[bytes, Seat] = {}
         self._heartbeat = Heartbeat(store.blocking, self._observer, clock)
@@ -72,6 +78,22 @@ class AsyncGuard:
     def observer(self) -> Observer:
         """Who is told what happens."""
         return self._observer
+
+    def glance(self, attempt: Attempt) -> Decision | None:
+        """Say at once, without waiting, what is settled for *attempt*.
+
+        None where the work is not done yet, or the store cannot tell at once:
+        then ``begin`` does. Nothing is claimed.
+
+        Raises:
+            RecordUnreadable: the stored record is torn or from a newer version.
+        """
+        if self._glance is None:
+            return None
+        found = self._glance(attempt.identity)
+        if found is None or found.record.status not in _SETTLED:
+            return None
+        return flows.compare(found, attempt, attempt.fingerprint, flows.NOBODY)[0]
 
     async def begin(
         self,
@@ -98,10 +120,12 @@ class AsyncGuard:
                 attempt,
                 policy.terms,
                 seat=seat,
+                owner=self._tokens(),
+                now=self._clock(),
                 wait_for=wait_for.total_seconds(),
                 store_timeout=self._store_timeout,
             )
-            decision = await arun(flow, self._perform)
+            decision = await arun(flow, self._perform, self._know)
         finally:
             if not isinstance(decision, Proceed):
                 self._flights.leave(seat)
@@ -117,13 +141,12 @@ class AsyncGuard:
         A store that does not answer is asked again for the store timeout, then
         behind the scenes; the key is never freed because of that.
         """
-        flow = flows.finish(
-            lease, ending, policy.terms, store_timeout=self._store_timeout
-        )
+        give_up_at = self._clock() + self._store_timeout
+        flow = flows.finish(lease, ending, policy.terms, give_up_at=give_up_at)
         seat = self._seats.pop(lease.owner, None)
         self._heartbeat.ending(lease)
         try:
-            finished = await arun(flow, self._perform)
+            finished = await arun(flow, self._perform, self._know)
             self._heartbeat.unwatch(lease)
             if isinstance(finished, Unrecorded):
                 late = flows.ending_command(lease, ending, policy.terms)
@@ -137,8 +160,9 @@ class AsyncGuard:
 
     async def winner(self, lease: Lease, *, wait_for: timedelta = NO_WAIT) -> Record | None:
         """Wait for the outcome of whoever took the key from *lease*."""
-        flow = flows.winner(lease, wait_for=wait_for.total_seconds())
-        return await arun(flow, self._perform)
+        until = self._clock() + wait_for.total_seconds()
+        flow = flows.winner(lease, until=until)
+        return await arun(flow, self._perform, self._know)
 
     async def find(self, identity: Identity) -> Claimed | None:
         """Read the record of *identity* without claiming it."""
@@ -153,38 +177,44 @@ class AsyncGuard:
         news = Claimed(record, record.ended_at or record.claimed_at)
         self._flights.publish(seat, news, self._clock())
 
-    async def _perform(self, command: c.Command) -> Any:
+    def _know(self, command: c.Command) -> Any:
         match command:
-            case c.NewToken():
-                return self._tokens()
-            case c.Now():
-                return self._clock()
-            case c.Sleep(seconds):
-                return await asyncio.sleep(jittered(seconds))
-            case c.AwaitNews():
-                return await self._await_news(command)
             case c.Tell(seat, news):
                 return self._flights.publish(seat, news, self._clock())
             case c.Hear(seat):
                 return self._flights.news_of(seat, self._clock())
+            case c.Now():
+                return self._clock()
             case _:
-                return await self._call(command)
+                return self._tokens()
+
+    def _perform(self, command: Any) -> Awaitable[Any]:
+        match command:
+            case c.Sleep(seconds):
+                return asyncio.sleep(jittered(seconds))
+            case c.AwaitNews():
+                return self._await_news(command)
+            case _ if self._watched:
+                return self._timed(command)
+            case _:
+                return command.on(self._store)
 
     async def _await_news(self, command: c.AwaitNews) -> None:
         loop = asyncio.get_running_loop()
-        news = asyncio.Event()
+        news: asyncio.Future[None] = loop.create_future()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(news.set)
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(_settle, news)
 
         if self._flights.listen(command.seat, command.seen, wake):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(command.seconds):
-                    await news.wait()
+            alarm = loop.call_later(command.seconds, _settle, news)
+            try:
+                await news
+            finally:
+                alarm.cancel()
 
-    async def _call(self, command: c.StoreCommand) -> Any:
-        if isinstance(self._observer, NoObserver):
-            return await command.on(self._store)
+    async def _timed(self, command: c.StoreCommand) -> Any:
         started = self._clock()
         failed = True
         try:
@@ -195,6 +225,11 @@ class AsyncGuard:
             name = self._store.traits.name
             self._observer.notify(StoreCalled(name, command.verb, took, failed))
         return answer
+
+
+def _settle(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
 
 
 def _on_loop(on_gone: Callable[[str], None] | None) -> Callable[[str], None] | None:

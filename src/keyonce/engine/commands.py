@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 class NewToken:
     """Answer: an owner token that never repeats (bytes)."""
 
+    waits: ClassVar = False
+
 
 @dataclass(frozen=True, slots=True)
 class Now:
     """Answer: seconds on a clock that only goes forward (float)."""
+
+    waits: ClassVar = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Sleep:
     """Wait about *seconds*, with jitter. Answer: None."""
 
     seconds: float
+    waits: ClassVar = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class AwaitNews:
     seat: Seat
     seen: int
     seconds: float
+    waits: ClassVar = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Tell:
 
     seat: Seat
     news: Claimed
+    waits: ClassVar = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Hear:
     """Answer: the leader's latest news as of now, or None (Claimed | None)."""
 
     seat: Seat
+    waits: ClassVar = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class ClaimKey:
 
     claim: Claim
     verb: ClassVar = "claim"
+    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -72,6 +81,7 @@ class CompleteKey:
 
     completion: Completion
     verb: ClassVar = "complete"
+    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -87,6 +97,7 @@ class ReleaseKey:
     reason: str
     retention_for: float | None
     verb: ClassVar = "release"
+    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -103,6 +114,7 @@ class AbandonKey:
     owner: bytes
     reason: str
     verb: ClassVar = "abandon"
+    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -115,6 +127,7 @@ class FindKey:
 
     identity: Identity
     verb: ClassVar = "find"
+    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from keyonce.engine.commands import Command, StoreCommand
     from keyonce.engine.flight import Seat
 
+NOBODY: Final = b""
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 0.5
 
@@ -49,24 +50,27 @@ def begin(
     terms: Terms,
     *,
     seat: Seat,
+    owner: bytes,
+    now: float,
     wait_for: float,
     store_timeout: float,
 ) -> Generator[Command, Any, Decision]:
     """Ask whether *attempt* may do the work, waiting up to *wait_for* seconds."""
-    started: float = yield Now()
+    give_up_at = now + store_timeout
+    patient_until = now + wait_for
     pause = FIRST_PAUSE
     while True:
         seen = seat.flight.version
         if seat.leads:
-            decision = yield from lead(attempt, terms, seat, store_timeout)
+            decision = yield from lead(attempt, terms, seat, owner, give_up_at)
         else:
-            decision = yield from follow(attempt, seat, store_timeout)
+            decision = yield from follow(attempt, seat, give_up_at)
         if decision is None:
             continue
-        if not isinstance(decision, InFlight):
+        if wait_for <= 0 or not isinstance(decision, InFlight):
             return decision
-        now: float = yield Now()
-        left = started + wait_for - now
+        now = yield Now()
+        left = patient_until - now
         if left <= 0:
             return decision
         if seat.leads:
@@ -74,21 +78,19 @@ def begin(
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
             yield AwaitNews(seat, seen, left)
+        owner = yield NewToken()
+        give_up_at = patient_until + store_timeout
 
 
 def lead(
-    attempt: Attempt,
-    terms: Terms,
-    seat: Seat,
-    store_timeout: float,
+    attempt: Attempt, terms: Terms, seat: Seat, owner: bytes, give_up_at: float
 ) -> Generator[Command, Any, Decision]:
     """Claim at the store, tell the other seats, and decide."""
-    owner: bytes = yield NewToken()
     fingerprint = attempt.fingerprint
     witnessed: float | None = None
     while True:
         command = _claim(attempt, fingerprint, owner, terms, witnessed)
-        claimed: Claimed = yield from insist(ClaimKey(command), store_timeout)
+        claimed: Claimed = yield from insist(ClaimKey(command), give_up_at)
         yield Tell(seat, claimed)
         decision, fingerprint = compare(claimed, attempt, fingerprint, owner)
         if not isinstance(decision, InFlight) or not decision.ended:
@@ -100,21 +102,18 @@ def lead(
 
 
 def follow(
-    attempt: Attempt, seat: Seat, store_timeout: float
+    attempt: Attempt, seat: Seat, give_up_at: float
 ) -> Generator[Command, Any, Decision | None]:
     """Decide on the leader's news; None when this seat is to lead instead."""
-    started: float = yield Now()
-    now = started
     while not seat.leads:
         news: Claimed | None = yield Hear(seat)
         if news is not None:
-            return compare(news, attempt, attempt.fingerprint, b"")[0]
-        left = started + 2 * store_timeout - now
-        if left <= 0:
+            return compare(news, attempt, attempt.fingerprint, NOBODY)[0]
+        now: float = yield Now()
+        if now >= give_up_at:
             message = "The store did not answer the attempt that came before."
             raise StoreUnavailable(message)
-        yield AwaitNews(seat, 0, left)
-        now = yield Now()
+        yield AwaitNews(seat, 0, give_up_at - now)
     return None
 
 
@@ -160,35 +159,33 @@ def courtesy(record: Record) -> float:
 
 
 def insist(
-    command: StoreCommand, give_up_after: float
+    command: StoreCommand, give_up_at: float
 ) -> Generator[Command, Any, Any]:
-    """Repeat *command* while the store does not answer, for so many seconds.
+    """Repeat *command* while the store does not answer, until *give_up_at*.
 
     Raises:
         StoreUnavailable: it did not answer in time.
     """
-    started: float = yield Now()
     pause = FIRST_PAUSE
     while True:
-        failure = None
         try:
             return (yield command)
         except StoreUnavailable as unavailable:
             failure = unavailable
         now: float = yield Now()
-        if now + pause - started >= give_up_after:
+        if now + pause >= give_up_at:
             raise failure
         yield Sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def finish(
-    lease: Lease, ending: Ending, terms: Terms, *, store_timeout: float
+    lease: Lease, ending: Ending, terms: Terms, *, give_up_at: float
 ) -> Generator[Command, Any, Finished]:
     """Write how the execution ended; never free a key because that failed."""
     command = ending_command(lease, ending, terms)
     try:
-        answer = yield from insist(command, store_timeout)
+        answer = yield from insist(command, give_up_at)
     except StoreUnavailable:
         return Unrecorded()
     match command:
@@ -237,13 +234,12 @@ def completed(lease: Lease, record: Record | None) -> Stored | Lost:
 
 
 def winner(
-    lease: Lease, *, wait_for: float
+    lease: Lease, *, until: float
 ) -> Generator[Command, Any, Record | None]:
     """Wait for the outcome of whoever took the key from *lease*.
 
-    None when there is none within *wait_for* seconds.
+    None when there is none *until* then.
     """
-    started: float = yield Now()
     pause = FIRST_PAUSE
     while True:
         try:
@@ -254,7 +250,7 @@ def winner(
             return found.record
         now: float = yield Now()
         settled = found is None or found.record.status is not Status.IN_PROGRESS
-        if settled or now + pause - started >= wait_for:
+        if settled or now + pause >= until:
             return None
         yield Sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)

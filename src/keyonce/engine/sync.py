@@ -55,6 +55,7 @@ class Guard:
         """Guard work with *store*, repeating what it does not answer for a time."""
         self._store = store
         self._observer = observer or NoObserver()
+        self._watched = not isinstance(self._observer, NoObserver)
         self._store_timeout = store_timeout.total_seconds()
         self._tokens = tokens
         self._clock = clock
@@ -97,6 +98,8 @@ class Guard:
                 attempt,
                 policy.terms,
                 seat=seat,
+                owner=self._tokens(),
+                now=self._clock(),
                 wait_for=wait_for.total_seconds(),
                 store_timeout=self._store_timeout,
             )
@@ -116,9 +119,8 @@ class Guard:
         A store that does not answer is asked again for the store timeout, then
         behind the scenes; the key is never freed because of that.
         """
-        flow = flows.finish(
-            lease, ending, policy.terms, store_timeout=self._store_timeout
-        )
+        give_up_at = self._clock() + self._store_timeout
+        flow = flows.finish(lease, ending, policy.terms, give_up_at=give_up_at)
         seat = self._seats.pop(lease.owner, None)
         self._heartbeat.ending(lease)
         try:
@@ -136,7 +138,8 @@ class Guard:
 
     def winner(self, lease: Lease, *, wait_for: timedelta = NO_WAIT) -> Record | None:
         """Wait for the outcome of whoever took the key from *lease*."""
-        flow = flows.winner(lease, wait_for=wait_for.total_seconds())
+        until = self._clock() + wait_for.total_seconds()
+        flow = flows.winner(lease, until=until)
         return run(flow, self._perform)
 
     def find(self, identity: Identity) -> Claimed | None:
@@ -175,7 +178,7 @@ class Guard:
             news.wait(command.seconds)
 
     def _call(self, command: c.StoreCommand) -> Any:
-        if isinstance(self._observer, NoObserver):
+        if not self._watched:
             return command.on(self._store)
         started = self._clock()
         failed = True

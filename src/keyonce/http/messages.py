@@ -48,6 +48,9 @@ class Body(Protocol):
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes in pieces, from the start, each time anew."""
 
+    def close(self) -> None:
+        """Forget the bytes. Closing twice is fine."""
+
 
 @dataclass(frozen=True, slots=True)
 class BytesBody:
@@ -64,6 +67,9 @@ class BytesBody:
         """Give the bytes in one piece, or none when empty."""
         if self.data:
             yield self.data
+
+    def close(self) -> None:
+        """Do nothing: memory needs no closing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from keyonce.integrations.asgi_request import (
 )
 from keyonce.integrations.failure import ReadFailure, unread
 from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets
-from keyonce.integrations.spool import SpillFull, SpillSpace, Spool
+from keyonce.integrations.spool import SpillFull, SpillSpace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Send,
     )
     from keyonce.integrations.gateway import Visit
+    from keyonce.integrations.spool import Spool
 
     AuthorizeReplay = Callable[[RequestHead, Record], Awaitable[bool]]
 
@@ -115,7 +116,7 @@ class IdempotencyMiddleware:
         self.read_failure = read_failure
         self.behind_proxy = behind_proxy
         self._drain = drain.total_seconds()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self._gates: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
 
     @property
@@ -201,12 +202,20 @@ class IdempotencyMiddleware:
         body = await self._body(visit, receive, send)
         if body is None:
             return
-        exchange = Exchange(self, visit, scope, send)
-        task = self.detach(exchange.guarded(identity, body))
         try:
-            await asyncio.shield(task)
+            attempt = visit.attempt(identity, body)
+            exchange = Exchange(self, visit, scope, send)
+            if await exchange.settled(attempt):
+                body.close()
+                return
+        except BaseException:
+            body.close()
+            raise
+        done = self.detach(_closing(body, exchange.guarded(attempt, body)))
+        try:
+            await done
         except asyncio.CancelledError:
-            exchange.out.gone = True
+            exchange.client_gone()
             raise
 
     async def _known(self, guarded: Guarded) -> bool:
@@ -234,18 +243,33 @@ class IdempotencyMiddleware:
         await write_response(send, response(problem, docs_url=docs_url))
         return None
 
-    def detach(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run *work* in a task that shutdown waits for."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-        return task
+    def detach(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+        """Run *work* in a task that shutdown waits for.
 
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        # Looked at here, so that an error after the client went is not lost.
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("Guarded work ended with an exception.", exc_info=error)
+        The future is its end; cancelling that leaves the work alone.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._tasks.add(loop.create_task(self._carry(work, done)))
+        return done
+
+    async def _carry(
+        self, work: Coroutine[Any, Any, None], done: asyncio.Future[None]
+    ) -> None:
+        try:
+            await work
+        except BaseException as error:
+            if done.done():
+                log.debug("Guarded work ended with an exception.", exc_info=error)
+            else:
+                done.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if not done.done():
+                done.set_result(None)
+        finally:
+            self._tasks.discard(asyncio.current_task())
 
     def keep_up_to(self, policy: Policy) -> int:
         """How many bytes of a body are kept, by the policy and by the store."""
@@ -291,6 +315,13 @@ class IdempotencyMiddleware:
         await self.guard.close()
         if self._owns_store:
             await self.store.close()
+
+
+async def _closing(body: Body, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    finally:
+        body.close()
 
 
 def _opened(store: AsyncStore | str) -> AsyncStore:

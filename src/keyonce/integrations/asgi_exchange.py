@@ -36,8 +36,9 @@ from keyonce.integrations.spool import SPILL_AT, Spool
 if TYPE_CHECKING:
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
-    from keyonce.core.model import Identity, Lease, Record
+    from keyonce.core.model import Attempt, Lease, Record
     from keyonce.engine.finished import Finished
+    from keyonce.http.answer import Answerable
     from keyonce.http.messages import Body, Headers
     from keyonce.http.problem import Problem
     from keyonce.integrations.asgi import IdempotencyMiddleware
@@ -59,33 +60,57 @@ class Exchange:
         self._visit = visit
         self._policy = visit.rule.policy
         self._scope = scope
+        self._send = send
         self._lease: Lease | None = None
         self._running: asyncio.Task[None] | None = None
         self._gone_for: str | None = None
-        self.out = Outgoing(
-            send,
-            self._conclude,
-            space=self._gateway.space,
-            keep_up_to=middleware.keep_up_to(self._policy),
-            outward=self._outward,
-            unbroken=middleware.immediate,
-        )
+        self._out: Outgoing | None = None
 
-    async def guarded(self, identity: Identity, body: Body) -> None:
+    def client_gone(self) -> None:
+        """Stop sending: nobody is there. The work goes on."""
+        self.out.gone = True
+
+    @property
+    def out(self) -> Outgoing:
+        """The way to the client."""
+        if self._out is None:
+            self._out = Outgoing(
+                self._send,
+                self._conclude,
+                space=self._gateway.space,
+                keep_up_to=self._middleware.keep_up_to(self._policy),
+                outward=self._outward,
+                unbroken=self._middleware.immediate,
+            )
+        return self._out
+
+    async def settled(self, attempt: Attempt) -> bool:
+        """Answer at once where the work is done already; say whether it is."""
+        try:
+            decision = self._guard.glance(attempt)
+        except RecordUnreadable:
+            await self._unreadable()
+            return True
+        except StoreUnavailable:
+            return False
+        if decision is None or isinstance(decision, Proceed):
+            return False
+        await self._answer(decision)
+        return True
+
+    async def guarded(self, attempt: Attempt, body: Body) -> None:
         """Answer a request with a good key, running the app at most once."""
         try:
-            decision = await self._begin(identity, body)
+            decision = await self._begin(attempt, body)
             if isinstance(decision, Proceed):
                 await self._execute(decision.lease, body)
             elif decision is not None:
                 await self._answer(decision)
         finally:
-            self.out.close()
-            if isinstance(body, Spool):
-                body.close()
+            if self._out is not None:
+                self._out.close()
 
-    async def _begin(self, identity: Identity, body: Body) -> Decision | None:
-        attempt = self._visit.attempt(identity, body)
+    async def _begin(self, attempt: Attempt, body: Body) -> Decision | None:
         try:
             return await self._guard.begin(
                 attempt,
@@ -96,9 +121,12 @@ class Exchange:
         except StoreUnavailable:
             await self._without_store(body)
         except RecordUnreadable:
-            problem = catalogue.record_corrupt(header=self._header)
-            await self._refuse(problem, Outcome.UNREADABLE)
+            await self._unreadable()
         return None
+
+    async def _unreadable(self) -> None:
+        problem = catalogue.record_corrupt(header=self._header)
+        await self._refuse(problem, Outcome.UNREADABLE)
 
     @property
     def _header(self) -> str:
@@ -242,9 +270,7 @@ class Exchange:
         problem = catalogue.unclear_end(header=self._header)
         return self._told(problem)
 
-    async def _answer(self, decision: Decision) -> None:
-        if isinstance(decision, Proceed):
-            return
+    async def _answer(self, decision: Answerable) -> None:
         if isinstance(decision, Replay) and not await self._authorized(decision):
             return
         answer = self._visit.answer(decision)

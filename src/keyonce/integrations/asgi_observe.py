@@ -44,7 +44,7 @@ class Observation:
         self._middleware = middleware
         self._visit = visit
         self._copy: Spool | None = Spool(middleware.gateway.space)
-        self._looking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Future[None] | None = None
         self._answered: asyncio.Future[int] | None = None
 
     async def run(

@@ -38,7 +38,7 @@ def head_of(scope: Scope) -> RequestHead:
         method=scope["method"],
         raw_path=raw_path.partition(b"?")[0],
         query=scope.get("query_string", b""),
-        headers=tuple((bytes(n), bytes(v)) for n, v in scope["headers"]),
+        headers=tuple(scope["headers"]),
         context=scope,
     )
 

@@ -37,6 +37,7 @@ TRAITS: Final = Traits(
     guarantees=frozenset(Guarantee) - {Guarantee.EXACTLY_ONCE},
     durable=False,
     many_processes=False,
+    immediate=True,
 )
 AUDITS_KEPT: Final = 10_000
 PURGED_BY_A_WRITE: Final = 2
@@ -181,6 +182,9 @@ class AsyncMemoryStore:
     def blocking(self) -> MemoryStore:
         """Give the store beneath."""
         return self._store
+
+    def glance(self, identity: Identity) -> Claimed | None:
+        return self._store.find(identity)
 
     async def claim(self, command: Claim) -> Claimed:
         return self._store.claim(command)
