@@ -14,7 +14,8 @@ from keyonce.core.rollout import Stage
 from keyonce.http import catalogue
 from keyonce.http.dialect import DIALECT
 from keyonce.http.header import BadKey, parse_key, weakness
-from keyonce.http.operation import operation_of
+from keyonce.http.operation import operation_at
+from keyonce.http.rawpath import normal_path
 from keyonce.http.scope import MissingScope
 
 if TYPE_CHECKING:
@@ -58,14 +59,18 @@ class Guarded:
     *stage* is the one that holds for this key: in ``enforce`` it is claimed, in
     ``validate`` and ``observe`` it runs and is only looked at. *touch_first*: the
     key is outside the share that is enforced, and a record of it, if there is one,
-    must be honoured all the same. *weak* says why the key looks badly made.
+    must be honoured all the same.
     """
 
     rule: Rule
     identity: Identity
     stage: Stage
     touch_first: bool = False
-    weak: str | None = None
+
+    @property
+    def weak(self) -> str | None:
+        """Why the key looks badly made, if it does; reported, never refused."""
+        return weakness(self.identity.key)
 
 
 Admission = Bypass | Refuse | Guarded
@@ -87,7 +92,6 @@ def admit(
     head: RequestHead,
     rules: Rules,
     scope: ScopeReader,
-    *,
     dialect: Dialect = DIALECT,
 ) -> Admission:
     """Find the rule for *head*, then its key, then its scope.
@@ -95,7 +99,8 @@ def admit(
     A key on a request that no rule matches is ignored, on GET, HEAD, OPTIONS and
     TRACE always. The scope is asked only for a request with a good key.
     """
-    rule = rules.find(head.method, head.raw_path)
+    path = normal_path(head.raw_path)
+    rule = rules.find_at(head.method, path)
     if rule is None:
         return UNMATCHED
     rollout = rule.policy.rollout()
@@ -112,7 +117,7 @@ def admit(
     if isinstance(told, MissingScope):
         problem = catalogue.missing_scope(told.detail, header=dialect.key_header)
         return _refused(problem, Outcome.MISSING_SCOPE, rule, rollout)
-    identity = Identity(told, operation_of(head.method, head.raw_path), key)
+    identity = Identity(told, operation_at(head.method, path), key)
     return _guarded(rule, identity, rollout)
 
 
@@ -143,11 +148,10 @@ def _blind_stage(rollout: Rollout) -> Stage:
 
 
 def _guarded(rule: Rule, identity: Identity, rollout: Rollout) -> Admission:
-    weak = weakness(identity.key)
     if rollout.covers(identity):
-        return Guarded(rule, identity, rollout.stage, weak=weak)
+        return Guarded(rule, identity, rollout.stage)
     stage = _BEFORE[rollout.stage]
     if stage is Stage.OFF:
         return Bypass(rule)
     touch_first = rollout.stage is Stage.ENFORCE
-    return Guarded(rule, identity, stage, touch_first, weak)
+    return Guarded(rule, identity, stage, touch_first=touch_first)

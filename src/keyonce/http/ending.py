@@ -38,11 +38,12 @@ def passes_through(status: int, headers: Headers) -> bool:
     """
     if status == _SWITCHING:
         return True
-    return any(
-        name.lower() == b"content-type"
-        and value.partition(b";")[0].strip().lower() == _EVENT_STREAM
-        for name, value in headers
-    )
+    for name, value in headers:
+        if name.lower() == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+            if kind == _EVENT_STREAM:
+                return True
+    return False
 
 
 def ending(

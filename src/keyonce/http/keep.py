@@ -132,15 +132,22 @@ def kept_headers(
     default. *keep_cors* keeps Access-Control-* for replays to the same origin, where
     nobody else can compute it.
     """
+    kinds = [_kind(name) for name, _ in headers]
+    kept_kinds = _WITH_CORS if keep_cors else _WITHOUT_CORS
+    if not (policy.keep_headers or policy.drop_headers or _Kind.CONNECTION in kinds):
+        return tuple(
+            header
+            for header, kind in zip(headers, kinds, strict=True)
+            if kind in kept_kinds
+        )
     keep, drop = _chosen(policy.keep_headers), _chosen(policy.drop_headers)
     named = _named_by_connection(headers)
     kept = []
-    for header in headers:
-        kind, name = _kind(header[0]), header[0].lower()
-        if kind is _Kind.NEVER or name in named or drop.has(name):
+    for header, kind in zip(headers, kinds, strict=True):
+        name = header[0].lower()
+        if kind in _NEVER_KINDS or name in named or drop.has(name):
             continue
-        by_default = kind is _Kind.PLAIN or (keep_cors and kind is _Kind.CORS)
-        if by_default or keep.has(name):
+        if kind in kept_kinds or keep.has(name):
             kept.append(header)
     return tuple(kept)
 
@@ -152,12 +159,20 @@ class _Kind(Enum):
     DROPPED = "kept only where a policy says so"
     CORS = "kept only where a policy or the sidecar says so"
     NEVER = "never kept"
+    CONNECTION = "never kept, nor what it names"
+
+
+_WITHOUT_CORS: Final = (_Kind.PLAIN,)
+_WITH_CORS: Final = (_Kind.PLAIN, _Kind.CORS)
+_NEVER_KINDS: Final = (_Kind.NEVER, _Kind.CONNECTION)
 
 
 # Services send few names over and over; the bound is for those that do not.
 @lru_cache(maxsize=1024)
 def _kind(raw_name: bytes) -> _Kind:
     name = raw_name.lower()
+    if name == b"connection":
+        return _Kind.CONNECTION
     if _NEVER.has(name) or not _NAME(name):
         return _Kind.NEVER
     if name.startswith(_CORS_PREFIX):
@@ -185,7 +200,7 @@ def replayed_headers(headers: Headers, origin: bytes | None) -> Headers:
     return tuple(
         header
         for header, kind in zip(headers, kinds, strict=True)
-        if kind is not _Kind.NEVER
+        if kind not in _NEVER_KINDS
         and (same or kind is not _Kind.CORS)
         and not header[1].translate(None, _LEGAL)
     )

@@ -29,7 +29,12 @@ def operation_of(method: str, raw_path: bytes) -> str:
     no part in it, so changing them forgets no key. A name longer than 512 ends in
     the SHA-256 of the whole instead, so that every store can index it.
     """
-    name = f"{method.upper()} {normal_path(raw_path)}"
+    return operation_at(method, normal_path(raw_path))
+
+
+def operation_at(method: str, path: str) -> str:
+    """Name the operation at *path*, which ``normal_path`` gave."""
+    name = f"{method.upper()} {path}"
     return name if len(name) <= LONGEST else _shortened(name)
 
 
@@ -87,11 +92,15 @@ class Rules:
 
     def find(self, method: str, raw_path: bytes) -> Rule | None:
         """Give the rule for a request, or None where it passes unguarded."""
+        return self.find_at(method, normal_path(raw_path))
+
+    def find_at(self, method: str, path: str) -> Rule | None:
+        """Give the rule for a request to *path*, which ``normal_path`` gave."""
         finder = self._finders.get(method) or self._finders.get(method.upper())
         if finder is None:
             return None
         search, rules = finder
-        found = search.fullmatch(normal_path(raw_path))
+        found = search.fullmatch(path)
         if found is None or found.lastindex is None:
             return None
         return rules[found.lastindex - 1]

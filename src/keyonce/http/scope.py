@@ -21,9 +21,9 @@ principal: live keys are then new requests.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keyonce.core.errors import ConfigurationError
@@ -52,7 +52,14 @@ class HeaderScope:
     name: str
     hashed: bool
     commas_ok: bool
-    _name: bytes
+    _name: bytes = field(init=False, repr=False, compare=False)
+    _seed: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what is the same for every request."""
+        name = self.name.lower().encode()
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_seed", hashlib.sha256(_DOMAIN + name + b"\0"))
 
     def __call__(self, head: RequestHead) -> str | MissingScope:
         """Give the scope of *head*."""
@@ -66,7 +73,9 @@ class HeaderScope:
         if b"," in value and not self.commas_ok:
             return MissingScope(self._twice())
         if self.hashed:
-            return _digest(self._name + b"\0" + value)
+            digest = self._seed.copy()
+            digest.update(value)
+            return _letters(digest.digest())
         return _fitted(f"{self._name.decode()}:{value.decode('latin-1')}")
 
     def _absent(self) -> str:
@@ -111,7 +120,7 @@ def by_header(
             "rotating_ok=True."
         )
         raise ConfigurationError(message)
-    return HeaderScope(name, hashed, commas_ok, name.lower().encode())
+    return HeaderScope(name, hashed, commas_ok)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +184,12 @@ def by_function(function: Callable[[Mapping[str, Any]], str | None]) -> Function
 def _fitted(scope: str) -> str:
     if len(scope) <= LONGEST and scope.isascii() and scope.isprintable():
         return scope
-    return "#" + _digest(scope.encode("utf-8", "surrogatepass"))
+    text = _DOMAIN + scope.encode("utf-8", "surrogatepass")
+    return f"#{_letters(hashlib.sha256(text).digest())}"
 
 
-def _digest(text: bytes) -> str:
-    digest = hashlib.sha256(_DOMAIN + text).digest()[:16]
-    return urlsafe_b64encode(digest)[:22].decode("ascii")
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+
+def _letters(digest: bytes) -> str:
+    return b2a_base64(digest[:16]).translate(_URL_SAFE, b"=\n").decode("ascii")
