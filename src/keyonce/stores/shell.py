@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyonce.core.model import AuditRow
@@ -26,7 +25,7 @@ def listed(records: Iterable[Record], query: Query, now: float) -> Iterator[Reco
     for record in records:
         seen = standing(record, now)
         if seen is not None and _matches(seen, query, now):
-            yield replace(seen, result=None)
+            yield seen._replace(result=None)
 
 
 def _matches(record: Record, query: Query, now: float) -> bool:

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that keeps the file small: checkpoints, and purging what expired.
+
+Both stay off the path of a claim. A checkpoint inside a claim costs it
+milliseconds; here it runs beside the traffic. Only when the log has grown large,
+for instance behind a reader that would not end, does one checkpoint hold the
+write lock for a moment to cut the log back.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from keyonce.core.errors import StoreError
+from keyonce.stores.sqlite import procedures
+from keyonce.stores.sqlite.translate import translated
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from keyonce.stores.sqlite.database import Database
+
+COMMITS: Final = 1000
+WAL_LARGE: Final = 64 * 1024 * 1024
+BATCH: Final = 50
+TRIES: Final = 20
+
+
+class Upkeep:
+    """Works in the background from the first write on."""
+
+    def __init__(self, database: Database, purge_every: timedelta | None) -> None:
+        """Purge about every *purge_every*, with jitter; None leaves it to others."""
+        self._database = database
+        self._every = None if purge_every is None else purge_every.total_seconds()
+        self._wal = Path(f"{database.path}-wal")
+        self.wal_large = WAL_LARGE
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._commits = 0
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def count(self, commits: int) -> None:
+        """Take note of *commits*, and of large outcomes as so many more."""
+        self._commits += commits
+        if self._thread is None or self._pid != os.getpid():
+            self._start()
+        if self._commits >= COMMITS:
+            self._commits = 0
+            self._wake.set()
+
+    def close(self) -> None:
+        """End the thread, after what it is doing."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None and self._pid == os.getpid():
+            self._thread.join(timeout=10)
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():
+            self._reset()
+        with self._starting:
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(
+                    target=self._run, name="keyonce-upkeep", daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        purge_at = self._next_purge()
+        while not self._stopping:
+            wait = None if purge_at is None else max(0.0, purge_at - time.monotonic())
+            woken = self._wake.wait(wait)
+            self._wake.clear()
+            if self._stopping:
+                return
+            with suppress(StoreError):  # busy, or the disk is full: the next round
+                if woken:
+                    self.checkpoint()
+                else:
+                    self._purge()
+            if not woken:
+                purge_at = self._next_purge()
+
+    def _next_purge(self) -> float | None:
+        if self._every is None:
+            return None
+        return time.monotonic() + self._every * random.uniform(0.75, 1.25)
+
+    def _purge(self) -> None:
+        purged = BATCH
+        while purged == BATCH and not self._stopping:
+            began = time.monotonic()
+            purged = self._database.write(partial(procedures.purge, BATCH))
+            # Leave the write lock to the traffic for longer than it was held.
+            time.sleep(max(0.005, 2 * (time.monotonic() - began)))
+
+    def checkpoint(self) -> None:
+        """Move what can be moved from the log into the file."""
+        self._checkpoint("PASSIVE")
+        for _ in range(TRIES):
+            if self.log_size() < self.wal_large or self._stopping:
+                return
+            with self._database.connections.mine().lock:
+                done = self._checkpoint("TRUNCATE")
+            if done:
+                return
+            time.sleep(0.005)
+
+    def _checkpoint(self, mode: str) -> bool:
+        connections = self._database.connections
+        with translated():
+            connection = connections.borrow()
+            try:
+                pragma = f"PRAGMA wal_checkpoint({mode})"
+                busy: int = connection.execute(pragma).fetchone()[0]
+            finally:
+                connections.give_back(connection)
+        return not busy
+
+    def log_size(self) -> int:
+        """Give the size of the write-ahead log in bytes."""
+        try:
+            return self._wal.stat().st_size
+        except OSError:
+            return 0
