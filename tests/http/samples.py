@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from keyonce.core.guarantee import Guarantee
@@ -34,7 +33,7 @@ CREATED = StoredResult(
 
 
 def record(**changes: Any) -> Record:
-    return replace(RECORD, **changes)
+    return RECORD._replace(**changes)
 
 
 def completed(result: StoredResult | None = CREATED, **changes: Any) -> Record:

@@ -3,7 +3,8 @@
 """The values that floors and rooms hand to each other.
 
 Instants (``…_at``, ``…_until``) are seconds since the epoch on the store's
-clock; spans (``…_for``) are seconds.
+clock; spans (``…_for``) are seconds. What is made on every request is a
+NamedTuple: as frozen as a dataclass, at a third of its cost.
 """
 
 from __future__ import annotations
@@ -57,8 +58,7 @@ class StoredResult:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What the store holds of one identity.
 
     *executions* counts runs of the work under a claim; *crashes* counts those
@@ -91,8 +91,7 @@ def no_fields(_digest: bytes) -> bytes:
     return b""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One arrival of a key.
 
     *under* makes the fingerprint of the same request under another scheme, or
@@ -107,8 +106,7 @@ class Attempt:
     field_map: Callable[[bytes], bytes] = no_fields
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The store command behind an attempt.
 
     *owner* is a token that never repeats. *witnessed* is the end of the lease
@@ -133,8 +131,7 @@ class Claimed(NamedTuple):
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to do the work until a time, and its fence, the owner token."""
 
     identity: Identity
@@ -145,8 +142,7 @@ class Lease:
     lasts_for: float
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """The store command that ends an execution with an outcome.
 
     *retention_for* None keeps the outcome for ever; *late_for* is how long after

@@ -15,7 +15,6 @@ its end and come back: a live owner, held up by a busy store, renews first.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from keyonce.core.errors import SettlementRefused
@@ -50,8 +49,7 @@ def standing(record: Record | None, now: float) -> Record | None:
 
 def entomb(record: Record) -> Record:
     """Forget the outcome of *record*, keeping that there was one."""
-    return replace(
-        record,
+    return record._replace(
         status=Status.TOMBSTONE,
         fingerprint=None,
         fields=b"",
@@ -67,7 +65,7 @@ def claim(stored: Record | None, command: Claim, now: float) -> Change:
         return Change(_begun(command, now, executions=1), written=True)
     if record.status is Status.RELEASED:
         again = _begun(command, now, executions=record.executions + 1)
-        return Change(replace(again, created_at=record.created_at), written=True)
+        return Change(again._replace(created_at=record.created_at), written=True)
     if record.status is not Status.IN_PROGRESS or record.owner == command.owner:
         return Change(record, written=False)
     if not _may_be_ended(record, command, now):
@@ -113,17 +111,17 @@ def _end_of_lease(record: Record, command: Claim, now: float) -> Change:
     crashes = record.crashes + 1
     if not record.guarantee.runs_again:
         ended = _unknown(record, "lease-ended", now)
-        return Change(replace(ended, crashes=crashes), written=True)
+        return Change(ended._replace(crashes=crashes), written=True)
     if crashes >= command.max_crashes:
         ended = _unknown(record, "parked", now)
-        return Change(replace(ended, crashes=crashes), written=True)
+        return Change(ended._replace(crashes=crashes), written=True)
     again = _begun(command, now, executions=record.executions + 1)
-    again = replace(again, created_at=record.created_at, crashes=crashes)
+    again = again._replace(created_at=record.created_at, crashes=crashes)
     return Change(again, written=True)
 
 
 def _unknown(record: Record, reason: str, now: float) -> Record:
-    return replace(record, status=Status.UNKNOWN, reason=reason, ended_at=now)
+    return record._replace(status=Status.UNKNOWN, reason=reason, ended_at=now)
 
 
 def renew(record: Record | None, owner: bytes, now: float) -> Change | None:
@@ -135,7 +133,7 @@ def renew(record: Record | None, owner: bytes, now: float) -> Change | None:
     if record is None or record.owner != owner:
         return None
     if record.status is Status.IN_PROGRESS:
-        prolonged = replace(record, lease_until=now + record.lease_for)
+        prolonged = record._replace(lease_until=now + record.lease_for)
         return Change(prolonged, written=True)
     if record.status is Status.UNKNOWN:
         return Change(record, written=False)
@@ -155,8 +153,7 @@ def complete(record: Record | None, command: Completion, now: float) -> Change |
         return Change(record, written=False)
     expires_at = _after(now, command.retention_for)
     late_until = _after(expires_at, command.late_for or None)
-    done = replace(
-        record,
+    done = record._replace(
         status=Status.COMPLETED,
         ended_at=now,
         expires_at=expires_at,
@@ -196,8 +193,7 @@ def release(
 def _released(
     record: Record, reason: str, retention_for: float | None, now: float
 ) -> Record:
-    return replace(
-        record,
+    return record._replace(
         status=Status.RELEASED,
         fingerprint=None,
         fields=b"",
@@ -248,11 +244,10 @@ def settle(record: Record | None, command: Settlement, now: float) -> Change:
 
 
 def _settled(record: Record, command: Settlement, now: float) -> Record:
-    unowned = replace(record, owner=b"")
+    unowned = record._replace(owner=b"")
     if command.result is None:
         return _released(unowned, "operator", command.retention_for, now)
-    return replace(
-        unowned,
+    return unowned._replace(
         status=Status.COMPLETED,
         result=command.result,
         reason="operator",
