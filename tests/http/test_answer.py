@@ -310,6 +310,14 @@ def test_an_unclear_end_in_process_is_a_500():
     assert "outcome-unknown" == json.loads(response.body)["code"]
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_an_unclear_end_behind_the_sidecar_is_a_gateway_error(status):
+    response = failure_answer(Unclear("timeout"), unclear_status=status)
+
+    assert status == response.status
+    assert "outcome-unknown" == json.loads(response.body)["code"]
+
+
 @given(st.floats(0, 4_000_000_000))
 def test_the_expiry_is_never_later_than_the_truth(instant):
     ((name, value),) = expires_header(instant)

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.policy import Policy
-from keyonce.http.keep import check_headers, kept_headers, replayed_headers, without_own
+from keyonce.http.keep import (
+    check_headers,
+    kept_headers,
+    replayed_headers,
+    without_own,
+    without_steering,
+)
 
 PLAIN = (
     (b"Content-Type", b"text/plain"),
@@ -194,6 +200,13 @@ def test_our_own_headers_are_taken_off():
     headers = ((b"Keyonce-Outcome", b"store"), *PLAIN, (b"idempotency-replayed", b"1"))
 
     assert PLAIN == without_own(headers)
+
+
+def test_the_marks_of_an_unguarded_upstream_are_its_own():
+    marked = (*PLAIN, (b"Idempotency-Replayed", b"true"))
+
+    assert marked == without_steering((*marked, (b"KEYONCE-Outcome", b"release")))
+    assert marked is without_steering(marked)
 
 
 def test_headers_without_any_of_ours_are_left_as_they_are():

@@ -169,11 +169,13 @@ def retry_after(decision: InFlight, likely_for: float | None) -> float:
     return max(1.0, min(rest, ends_in))
 
 
-def failure_answer(ending: Ending, *, dialect: Dialect = DIALECT) -> Response:
+def failure_answer(
+    ending: Ending, *, unclear_status: int = 500, dialect: Dialect = DIALECT
+) -> Response:
     """Give what the first caller hears whose handler raised, ended as *ending*.
 
     Never a made-up success; and where the outcome is kept, the very bytes that every
-    retry gets.
+    retry gets. *unclear_status* is 502 or 504 behind the sidecar.
     """
     match ending:
         case Keep(result):
@@ -182,7 +184,7 @@ def failure_answer(ending: Ending, *, dialect: Dialect = DIALECT) -> Response:
         case Free():
             problem = catalogue.handler_failed(freed=True)
         case Unclear():
-            problem = catalogue.unclear_end(header=dialect.key_header)
+            problem = catalogue.unclear_end(unclear_status, header=dialect.key_header)
         case _:
             assert_never(ending)
     return response(problem, docs_url=dialect.docs_url)

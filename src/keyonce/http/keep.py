@@ -213,6 +213,21 @@ def _allows(headers: Headers, origin: bytes | None) -> bool:
     return len(allowed) == 1 and allowed[0] in {b"*", origin}
 
 
+def without_steering(headers: Headers) -> Headers:
+    """Give *headers* without ``Keyonce-*``: for answers to unguarded requests.
+
+    An upstream may mark its own replays; those marks are not ours to take off there.
+    """
+    for name, _ in headers:
+        if name.lower().startswith(STEERING_PREFIX):
+            return tuple(
+                header
+                for header in headers
+                if not header[0].lower().startswith(STEERING_PREFIX)
+            )
+    return headers
+
+
 def without_own(headers: Headers) -> Headers:
     """Give *headers* without those that only this layer may send.
 
