@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The status is 0 when all is well, 1 for a negative result, 2 when the command,
     the configuration or the store has to be mended first.
     """
-    if not all(map(find_spec, _NEEDED)):
+    if not all(map(importlib.util.find_spec, _NEEDED)):
         sys.stderr.write(
             "keyonce: the command line needs click and rich: "
             "pip install 'keyonce[cli]'\n"

@@ -12,6 +12,7 @@ import click
 
 from keyonce.cli.opening import takes_store
 from keyonce.cli.output import (
+    PIPED_WIDTH,
     ROOMY,
     console,
     emit,
@@ -116,11 +117,12 @@ def _print_listing(terminal: Console, found: Sequence[Record], now: float) -> No
     listing = table("key", "operation", "status", "age", *more)
     longest = max(len(escape(record.identity.key)) for record in found)
     listing.columns[0].no_wrap = longest <= UUID_WIDTH
+    apart = " " if terminal.width >= PIPED_WIDTH else "\n"
     for record in found:
         cells = [
             plain(record.identity.key),
             plain(record.identity.operation),
-            status_text(record, now, apart=" " if roomy else "\n"),
+            status_text(record, now, apart=apart),
             plain(span(now - record.claimed_at)),
         ]
         listing.add_row(*cells, *(_more(record, now) if roomy else ()))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import click
 
@@ -109,20 +109,16 @@ def _refuse_missing(url: str) -> None:
             "A memory store lives inside its own process and cannot be seen from "
             f"here. Look at a store that lasts, such as --store {DEFAULT}."
         )
-    path = sqlite_path(url)
-    if path is not None and not path.exists():
+    if scheme != "sqlite":
+        return
+    from keyonce.stores.sqlite.database import path_of  # noqa: PLC0415 - as below
+
+    path = path_of(url)
+    if not path.exists():
         raise ConfigurationError(
-            f"There is no SQLite store at {path.absolute()}. Name the one you mean "
+            f"There is no SQLite store at {path}. Name the one you mean "
             f"with --store or {VARIABLE}; 'keyonce serve' makes a new one."
         )
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Give the file of an SQLite URL, None for any other URL."""
-    parts = urlsplit(url)
-    if parts.scheme.lower() != "sqlite":
-        return None
-    return Path(unquote(parts.path.removeprefix("/")))
 
 
 def without_secrets(url: str) -> str:

@@ -62,7 +62,7 @@ def table(*columns: str) -> Table:
 
 def pairs(rows: list[tuple[str, Text]]) -> Table:
     """Make two columns of names and values, without lines."""
-    made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
+    made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows:
