@@ -11,6 +11,7 @@ from keyonce.core.policy import (
     AfterExpiry,
     FingerprintRecipe,
     InFlightAnswer,
+    KeyFormat,
     OnStoreDown,
     Policy,
 )
@@ -94,6 +95,15 @@ def test_every_guarantee_says_what_happens_after_an_unclear_end(guarantee):
     page = markdown([Rule("/a", Policy(guarantee=guarantee))], SCOPE)
 
     assert f"| Guarantee | {guarantee} |" in page
+
+
+@pytest.mark.parametrize(
+    ("key_format", "text"), [("quoted", "characters, quoted |"), ("uuid", "a UUID")]
+)
+def test_a_stricter_key_is_published(key_format, text):
+    page = markdown([Rule("/a", Policy(key_format=KeyFormat(key_format)))], SCOPE)
+
+    assert text in page
 
 
 def test_a_passing_unprotected_answer_is_published():

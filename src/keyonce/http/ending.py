@@ -87,13 +87,17 @@ def ending(
     length = len(answer.body) if size is None else size
     kept = complete and length <= bound
     headers = kept_headers(answer.headers, policy, keep_cors=behind_proxy)
-    if status in BODILESS:
-        result = StoredResult(status, headers)
-    else:
-        result = StoredResult(
-            status, headers, answer.body if kept else b"", kept, length
-        )
+    result = _result(answer, headers, kept=kept, size=length)
     return Keep(result, steering.retention_for, steering.reference)
+
+
+def _result(
+    answer: Response, headers: Headers, *, kept: bool, size: int
+) -> StoredResult:
+    if answer.status in BODILESS:
+        return StoredResult(answer.status, headers)
+    body = answer.body if kept else b""
+    return StoredResult(answer.status, headers, body, kept, size)
 
 
 def _failed(
