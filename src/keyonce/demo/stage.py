@@ -25,6 +25,7 @@ EACH = 2
 """Workers of the shop, and sidecars where there are any."""
 
 READY = 200
+SIDECAR = "from keyonce.cli import main; main()"
 RULES = """\
 # Every write needs a key and runs at most once. The lease is short, so that a
 # key whose sidecar was killed comes to its end while the storm lasts.
@@ -107,7 +108,7 @@ class Stage:
     async def _start_sidecar(self, at: Address) -> None:
         sidecar = await Child.start(
             (
-                *("-m", "keyonce", "serve", "--upstream", self.shop.url),
+                *("-c", SIDECAR, "serve", "--upstream", self.shop.url),
                 *("--listen", f"{at.host}:{at.port}", "--admin", "off"),
                 *("--store", self.store, "--scope", "X-Api-Key"),
                 *("--config", f"{self._folder / 'keyonce.toml'}"),
