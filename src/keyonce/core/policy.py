@@ -135,8 +135,7 @@ class Policy:
         """Turn words into values and refuse what cannot work."""
         for name, kind in _WORDS:
             object.__setattr__(self, name, _word(name, kind, getattr(self, name)))
-        if isinstance(self.mode, str):
-            object.__setattr__(self, "mode", Rollout(_word("mode", Stage, self.mode)))
+        object.__setattr__(self, "mode", _mode(self.mode))
         for name in ("lease", "work_limit", "retention", "patience", "late_for"):
             _check_span(name, getattr(self, name))
         _check_whole("max_executions", self.max_executions, least=1)
@@ -184,6 +183,17 @@ def _word(name: str, kind: type[_E], value: str) -> _E:
         words = ", ".join(repr(str(member)) for member in kind)
         message = f"{name} is one of {words}, not {value!r}."
         raise ConfigurationError(message) from None
+
+
+def _mode(
+    mode: Rollout | str | Callable[[], Rollout],
+) -> Rollout | Callable[[], Rollout]:
+    if isinstance(mode, str):
+        return Rollout(_word("mode", Stage, mode))
+    if isinstance(mode, Rollout) or callable(mode):
+        return mode
+    message = f"mode is a stage, a Rollout or a function that gives one, not {mode!r}."
+    raise ConfigurationError(message)
 
 
 def _check_span(name: str, span: timedelta | str) -> None:

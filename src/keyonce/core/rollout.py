@@ -36,7 +36,9 @@ class Rollout:
     percent: float = 100.0
 
     def __post_init__(self) -> None:
-        """Refuse a share outside 0 to 100."""
+        """Take a stage by its word; refuse a share outside 0 to 100."""
+        if not isinstance(self.stage, Stage):
+            object.__setattr__(self, "stage", _stage(self.stage))
         if not 0 <= self.percent <= 100:  # noqa: PLR2004
             message = f"A rollout's share is 0 % to 100 %, not {self.percent} %."
             raise ConfigurationError(message)
@@ -52,3 +54,12 @@ class Rollout:
             return True
         digest = hashlib.sha256("\0".join(identity).encode()).digest()
         return int.from_bytes(digest[:4], "big") < self.percent / 100 * 2**32
+
+
+def _stage(word: str) -> Stage:
+    try:
+        return Stage(word)
+    except ValueError:
+        words = ", ".join(repr(str(stage)) for stage in Stage)
+        message = f"stage is one of {words}, not {word!r}."
+        raise ConfigurationError(message) from None
