@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -113,3 +114,30 @@ def test_serve_says_what_is_missing(tmp_path):
     assert "--upstream" in ran.stderr
     assert "--scope" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of POSIX")
+@pytest.mark.parametrize(
+    ("answer", "status", "word"), [(b"n\n", 1, "unknown"), (b"y\n", 0, "released")]
+)
+def test_on_a_terminal_a_decision_is_asked_for(shop, answer, status, word):
+    import pty
+
+    identity = shop.unknown("pay-1")
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+
+    told = ["keys", "release", "pay-1", "--reason", "looked", "--store", shop.url]
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *told],
+        stdin=theirs,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    os.close(ours)
+    os.close(theirs)
+    assert status == ran.returncode
+    assert b"Really release it" in ran.stderr
+    assert word == shop.store.find(identity).record.status.word

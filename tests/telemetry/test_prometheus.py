@@ -144,7 +144,11 @@ def test_what_was_suppressed_is_the_sum_of_its_outcomes(history):
     suppressed = [event for event in ends if event.outcome in SUPPRESSED]
     replayed = [event for event in ends if event.outcome is Outcome.REPLAYED]
     assert len(suppressed) == counted.total("keyonce_suppressed_effects_total")
+    observed = [event for event in ends if event.would is not None]
+    aged = [event for event in ends if event.key_age is not None]
     assert len(replayed) == counted.total("keyonce_replays_total")
+    assert len(observed) == counted.total("keyonce_observed_total")
+    assert len(aged) == counted.total("keyonce_retry_age_seconds_count")
 
 
 def test_a_replay_counts_as_duplicate_replay_and_suppressed_effect(counted):

@@ -43,7 +43,7 @@ def emit(value: Any) -> None:
 
 def fail(message: str, *, status: int) -> NoReturn:
     """Say on stderr what is wrong and end with *status*."""
-    click.echo(f"keyonce: {message}", err=True)
+    click.echo("keyonce: " + message.replace("\n", "\n  "), err=True)
     raise click.exceptions.Exit(status)
 
 

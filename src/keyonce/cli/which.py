@@ -52,11 +52,11 @@ def one_record(
 
 def _ambiguous(found: Sequence[Record]) -> str:
     lines = [
-        f"  --scope {quote(escape(record.identity.scope))}"
+        f"--scope {quote(escape(record.identity.scope))}"
         f" --operation {quote(escape(record.identity.operation))}"
         for record in found[:SHOWN]
     ]
-    rest = ["  …"] if len(found) > SHOWN else []
+    rest = ["…"] if len(found) > SHOWN else []
     return "\n".join(
         ["Several records have this key. Say which one you mean:", *lines, *rest]
     )

@@ -20,70 +20,64 @@ if TYPE_CHECKING:
 
     from keyonce.core.model import Identity
 
+    Exemplar = Callable[[Identity], dict[str, str]]
+
 LABEL: Final = "idempotency_key"
 REST_FOR: Final = 1.0
 
 _ROOM: Final = 128 - len(LABEL)  # OpenMetrics 1.0 bounds the whole set, in runes
+_NEVER: Final = float("-inf")
 
 
-class Mark:
-    """The key of one event, written down only when somebody asks for it."""
+def exemplars(write: Callable[[str], str]) -> Exemplar:
+    """Give the maker of exemplars: the key, or its digest where it is too long."""
 
-    __slots__ = ("_identity", "_write", "at")
+    def exemplar(identity: Identity) -> dict[str, str]:
+        written = write(identity.key)
+        return {LABEL: written if len(written) <= _ROOM else digest(identity.key)}
 
-    def __init__(
-        self, identity: Identity, write: Callable[[str], str], at: float
-    ) -> None:
-        """Mark an event of *identity* that happened *at*."""
-        self._identity = identity
-        self._write = write
-        self.at = at
-
-    def labels(self) -> dict[str, str]:
-        """Give the exemplar: the key, or its digest where it is too long."""
-        key = self._identity.key
-        written = self._write(key)
-        return {LABEL: written if len(written) <= _ROOM else digest(key)}
+    return exemplar
 
 
 class MarkedCounter:
     """A counter, bound to its labels, with an exemplar."""
 
-    __slots__ = ("_counter", "_next_at")
+    __slots__ = ("_counter", "_exemplar", "_next_at")
 
-    def __init__(self, counter: Counter) -> None:
+    def __init__(self, counter: Counter, exemplar: Exemplar) -> None:
         """Count with *counter*."""
         self._counter = counter
-        self._next_at = float("-inf")
+        self._exemplar = exemplar
+        self._next_at = _NEVER
 
-    def inc(self, mark: Mark | None) -> None:
-        """Count one."""
-        if mark is None or mark.at < self._next_at:
+    def inc(self, identity: Identity | None, now: float) -> None:
+        """Count one event of *identity*."""
+        if identity is None or now < self._next_at:
             self._counter.inc()
             return
-        self._next_at = mark.at + REST_FOR
-        self._counter.inc(1, mark.labels())
+        self._next_at = now + REST_FOR
+        self._counter.inc(1, self._exemplar(identity))
 
 
 class MarkedHistogram:
     """A histogram, bound to its labels, with an exemplar in each bucket."""
 
-    __slots__ = ("_bounds", "_histogram", "_next_at")
+    __slots__ = ("_bounds", "_exemplar", "_histogram", "_next_at")
 
-    def __init__(self, histogram: Histogram, bounds: Sequence[float]) -> None:
+    def __init__(
+        self, histogram: Histogram, bounds: Sequence[float], exemplar: Exemplar
+    ) -> None:
         """Observe with *histogram*, whose buckets end at *bounds*."""
         self._histogram = histogram
         self._bounds = bounds
-        self._next_at = [float("-inf")] * (len(bounds) + 1)
+        self._exemplar = exemplar
+        self._next_at = [_NEVER] * (len(bounds) + 1)
 
-    def observe(self, amount: float, mark: Mark | None) -> None:
+    def observe(self, amount: float, identity: Identity | None, now: float) -> None:
         """Observe *amount*, so that the rare slow bucket has its own exemplar."""
-        if mark is None:
-            self._histogram.observe(amount)
-            return
         bucket = bisect_left(self._bounds, amount)
-        if mark.at < self._next_at[bucket]:
+        if identity is None or now < self._next_at[bucket]:
             self._histogram.observe(amount)
             return
-        self._next_at[bucket] = mark.at + REST_FOR
-        self._histogram.observe(amount, mark.labels())
+        self._next_at[bucket] = now + REST_FOR
+        self._histogram.observe(amount, self._exemplar(identity))

@@ -44,8 +44,3 @@ def is_duplicate(event: Ended) -> bool:
     A key that was used for another request is a collision, not a duplicate.
     """
     return is_retry(event) and meant(event) is not Outcome.MISMATCH
-
-
-def is_suppressed(event: Ended) -> bool:
-    """Whether the work was in fact kept from running by its key."""
-    return event.outcome in SUPPRESSED
