@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from keyonce.proxy.client import AiohttpConnector
-from keyonce.proxy.config import _LOOPBACK
+from keyonce.proxy.config_values import LOOPBACK
 from keyonce.proxy.edge import Edge
 from keyonce.proxy.upstream import UpstreamApp
 from tests.proxy.toy import ToyUpstream, running_upstream, serving
@@ -24,7 +24,7 @@ async def proxy(toy):
     """The port of an unguarded proxy in front of *toy*."""
     async with AsyncExitStack() as stack:
         app = UpstreamApp(
-            lambda: AiohttpConnector(toy.url, timeout=0.5), trusted=_LOOPBACK
+            lambda: AiohttpConnector(toy.url, timeout=0.5), trusted=LOOPBACK
         )
         stack.push_async_callback(app.close)
         yield await stack.enter_async_context(serving(Edge(app)))

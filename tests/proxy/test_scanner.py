@@ -83,11 +83,12 @@ def test_where_the_bytes_are_cut_makes_no_difference(raws, data):
     scanner.feed(REQUEST)
 
 
-def test_a_websocket_ends_the_scan():
+def test_a_websocket_that_nobody_accepted_ends_the_connection():
     scanner = Scanner()
     scanner.feed(
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
         b"Upgrade: WebSocket\r\n\r\n\x81\x05hello"
     )
 
-    assert scanner.tunnelling
+    with pytest.raises(Malformed):
+        scanner.feed(REQUEST)

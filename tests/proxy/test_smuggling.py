@@ -15,7 +15,9 @@ async def test_every_bad_request_is_refused_before_the_upstream(proxy, toy):
 
     statuses = {name: status_of(answer) for name, answer in answers.items()}
     assert dict.fromkeys(BAD, 400) == statuses
-    assert [] == [n for n, answer in answers.items() if b"connection: close" not in answer]
+    assert [] == [
+        n for n, answer in answers.items() if b"connection: close" not in answer
+    ]
     assert [] == toy.seen
     assert 0 == toy.connections
 

@@ -39,7 +39,7 @@ def answering(raw: bytes, *, close: bool = False):
 
 
 async def test_the_target_goes_on_as_it_came(proxy, toy):
-    target = b"//a/../%2f%2F;b=\"<>|\\^`{}[]/%zz??x=%41&y=a+b&&="
+    target = b'//a/../%2f%2F;b="<>|\\^`{}[]/%zz??x=%41&y=a+b&&='
 
     await exchange(proxy, b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
 
@@ -47,11 +47,15 @@ async def test_the_target_goes_on_as_it_came(proxy, toy):
 
 
 async def test_header_lines_keep_order_duplicates_and_bytes(proxy, toy):
-    fields = b"x-b: 2\r\nx-a: 1\r\nX-B: 3\r\nx-c: caf\xc3\xa9\r\ncookie: a=b; c=\"d\"\r\ncookie: e\r\n"
+    fields = b'x-b: 2\r\nx-a: 1\r\nX-B: 3\r\nx-c: caf\xc3\xa9\r\ncookie: a=b; c="d"\r\ncookie: e\r\n'
 
     await exchange(proxy, get(fields))
 
-    mine = [(n, v) for n, v in toy.seen[0].headers if n in {b"x-a", b"x-b", b"x-c", b"cookie"}]
+    mine = [
+        (n, v)
+        for n, v in toy.seen[0].headers
+        if n in {b"x-a", b"x-b", b"x-c", b"cookie"}
+    ]
     assert [
         (b"x-b", b"2"),
         (b"x-a", b"1"),
@@ -91,7 +95,14 @@ async def test_hop_by_hop_headers_stay_behind(proxy, toy):
     names = {name for name, _ in toy.seen[0].headers}
     assert b"x-end" in names
     assert names.isdisjoint(
-        {b"connection", b"keep-alive", b"x-hop", b"te", b"proxy-authorization", b"proxy-connection"}
+        {
+            b"connection",
+            b"keep-alive",
+            b"x-hop",
+            b"te",
+            b"proxy-authorization",
+            b"proxy-connection",
+        }
     )
 
 
@@ -119,13 +130,17 @@ async def test_adds_to_what_a_trusted_proxy_said(proxy, toy):
     seen = toy.seen[0]
     assert ["1.2.3.4, 127.0.0.1"] == seen.values("x-forwarded-for")
     assert ["https"] == seen.values("x-forwarded-proto")
-    assert ["for=1.2.3.4, for=127.0.0.1;proto=http;host=\"shop.example\""] == seen.values("forwarded")
+    assert ['for=1.2.3.4, for=127.0.0.1;proto=http;host="shop.example"'] == seen.values(
+        "forwarded"
+    )
 
 
 async def test_forgets_what_a_stranger_said(toy):
     app = UpstreamApp(lambda: AiohttpConnector(toy.url, timeout=1), trusted=())
     async with serving(Edge(app)) as port:
-        await exchange(port, get(b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n"))
+        await exchange(
+            port, get(b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n")
+        )
     await app.close()
 
     assert ["127.0.0.1"] == toy.seen[0].values("x-forwarded-for")
@@ -149,7 +164,9 @@ async def test_chunks_go_up_as_chunks(proxy, toy):
 
 async def test_expect_is_answered_here(proxy, toy):
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy)
-    writer.write(post(b"", b"Expect: 100-continue\r\n").replace(b"length: 0", b"length: 3"))
+    writer.write(
+        post(b"", b"Expect: 100-continue\r\n").replace(b"length: 0", b"length: 3")
+    )
     first = await reader.readuntil(b"\r\n\r\n")
     writer.write(b"abc")
     second = await reader.readuntil(b"\r\n\r\n")
@@ -175,7 +192,9 @@ async def test_the_answer_comes_down_as_it_was(proxy, toy):
 
 
 async def test_cookies_are_not_kept_between_callers(proxy, toy):
-    toy.respond = answering(b"HTTP/1.1 200 OK\r\nset-cookie: a=1\r\ncontent-length: 0\r\n\r\n")
+    toy.respond = answering(
+        b"HTTP/1.1 200 OK\r\nset-cookie: a=1\r\ncontent-length: 0\r\n\r\n"
+    )
     await exchange(proxy, get())
 
     await exchange(proxy, get())
@@ -184,7 +203,9 @@ async def test_cookies_are_not_kept_between_callers(proxy, toy):
 
 
 async def test_redirects_are_handed_on(proxy, toy):
-    toy.respond = answering(b"HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n")
+    toy.respond = answering(
+        b"HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n"
+    )
 
     answer = await exchange(proxy, get())
 
@@ -230,7 +251,9 @@ async def test_pieces_come_down_as_they_come(proxy, toy):
     go_on = asyncio.Event()
 
     async def stream(seen, writer):
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n"
+        )
         await writer.drain()
         await go_on.wait()
         writer.write(b"data: 2\n\n")
@@ -284,7 +307,9 @@ async def test_an_upload_that_ends_early_is_cut_off_above(proxy, toy):
 
 
 async def test_nobody_there_says_so_and_that_nothing_was_sent():
-    app = UpstreamApp(lambda: AiohttpConnector(f"http://127.0.0.1:{free_port()}", timeout=1))
+    app = UpstreamApp(
+        lambda: AiohttpConnector(f"http://127.0.0.1:{free_port()}", timeout=1)
+    )
     async with serving(Edge(app)) as port:
         answer = await exchange(port, get())
     await app.close()
@@ -326,7 +351,10 @@ async def test_an_upstream_that_never_answers(proxy, toy):
 
 @pytest.mark.parametrize(
     "head",
-    [b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"],
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ],
     ids=["length", "chunks"],
 )
 async def test_an_answer_that_breaks_off_is_cut_off(proxy, toy, head):
@@ -372,7 +400,8 @@ async def test_an_idle_connection_is_not_used_again_after_a_second(proxy, toy):
 async def test_an_early_answer_ends_the_upload(proxy, toy):
     toy.before_body = True
     toy.respond = answering(
-        b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", close=True
+        b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        close=True,
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy)
     writer.write(post(b"").replace(b"length: 0", b"length: 1000000"))

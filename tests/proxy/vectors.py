@@ -19,9 +19,15 @@ def get(line: bytes, fields: bytes = HOST) -> bytes:
 
 BAD: dict[str, bytes] = {
     # Two ways to frame one body.
-    "TE beside CL": post(b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + HIDDEN),
-    "CL beside TE": post(b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"0\r\n\r\n" + HIDDEN),
-    "TE beside CL 0": post(b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
+    "TE beside CL": post(
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + HIDDEN
+    ),
+    "CL beside TE": post(
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"0\r\n\r\n" + HIDDEN
+    ),
+    "TE beside CL 0": post(
+        b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"
+    ),
     "two CL that differ": post(b"Content-Length: 3\r\nContent-Length: 4\r\n", b"abcd"),
     "two CL that agree": post(b"Content-Length: 3\r\nContent-Length: 3\r\n", b"abc"),
     "CL as a list": post(b"Content-Length: 3, 3\r\n", b"abc"),
@@ -34,24 +40,36 @@ BAD: dict[str, bytes] = {
     "CL too long": post(b"Content-Length: 99999999999999999999\r\n", b"a"),
     "CL with a vertical tab": post(b"Content-Length: \x0b3\r\n", b"abc"),
     "CL behind a tab": post(b"Content-Length:\t3\r\n", b"abc"),
-    "CL spelt with an underscore": post(b"Content_Length: 3\r\nContent-Length: 0\r\n", b"abc"),
+    "CL spelt with an underscore": post(
+        b"Content_Length: 3\r\nContent-Length: 0\r\n", b"abc"
+    ),
     # A Transfer-Encoding that is not exactly chunked.
     "TE identity": post(b"Transfer-Encoding: identity\r\n", b"0\r\n\r\n"),
     "TE gzip, chunked": post(b"Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n"),
-    "TE chunked, identity": post(b"Transfer-Encoding: chunked, identity\r\n", b"0\r\n\r\n"),
-    "TE twice": post(b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
-    "TE twice, one unknown": post(b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", b"0\r\n\r\n"),
+    "TE chunked, identity": post(
+        b"Transfer-Encoding: chunked, identity\r\n", b"0\r\n\r\n"
+    ),
+    "TE twice": post(
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"
+    ),
+    "TE twice, one unknown": post(
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n", b"0\r\n\r\n"
+    ),
     "TE xchunked": post(b"Transfer-Encoding: xchunked\r\n", b"0\r\n\r\n"),
     "TE quoted": post(b'Transfer-Encoding: "chunked"\r\n', b"0\r\n\r\n"),
     "TE in capitals": post(b"Transfer-Encoding: CHUNKED\r\n", b"0\r\n\r\n"),
     "TE behind a tab": post(b"Transfer-Encoding:\tchunked\r\n", b"0\r\n\r\n"),
     "TE behind two spaces": post(b"Transfer-Encoding:  chunked\r\n", b"0\r\n\r\n"),
     "TE before a space": post(b"Transfer-Encoding: chunked \r\n", b"0\r\n\r\n"),
-    "TE behind a vertical tab": post(b"Transfer-Encoding: \x0bchunked\r\n", b"0\r\n\r\n"),
+    "TE behind a vertical tab": post(
+        b"Transfer-Encoding: \x0bchunked\r\n", b"0\r\n\r\n"
+    ),
     "TE with a parameter": post(b"Transfer-Encoding: chunked;q=1\r\n", b"0\r\n\r\n"),
     "TE empty": post(b"Transfer-Encoding: \r\n", b"0\r\n\r\n"),
     "TE spelt with an underscore": post(b"Transfer_Encoding: chunked\r\n", b""),
-    "TE in HTTP/1.0": b"POST /p HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "TE in HTTP/1.0": b"POST /p HTTP/1.0\r\n"
+    + HOST
+    + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     # White space where none may be.
     "space before the colon": post(b"Transfer-Encoding : chunked\r\n", b"0\r\n\r\n"),
     "tab before the colon": post(b"Content-Length\t: 3\r\n", b"abc"),
@@ -125,9 +143,16 @@ BAD: dict[str, bytes] = {
     "key spelt with an underscore": post(b"Idempotency_Key: a\r\n"),
     "forwarding spelt with underscores": post(b"X_Forwarded_For: 1.2.3.4\r\n"),
     # WebSocket.
-    "WebSocket with a body": get(b"GET / HTTP/1.1", HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n") + b"abc",
+    "WebSocket with a body": get(
+        b"GET / HTTP/1.1",
+        HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n",
+    )
+    + b"abc",
     "WebSocket by POST": post(b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
-    "two upgrades": get(b"GET / HTTP/1.1", HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n"),
+    "two upgrades": get(
+        b"GET / HTTP/1.1",
+        HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+    ),
 }
 
 TOO_LARGE: dict[str, bytes] = {
@@ -143,7 +168,9 @@ GOOD: dict[str, bytes] = {
     "length of zero": post(b"Content-Length: 0\r\n"),
     "no body": post(b""),
     "chunks": CHUNKED + b"3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
-    "chunked without the space": b"POST /p HTTP/1.1\r\n" + HOST + b"transfer-encoding:chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    "chunked without the space": b"POST /p HTTP/1.1\r\n"
+    + HOST
+    + b"transfer-encoding:chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
     "chunks with leading zeroes": CHUNKED + b"0003\r\nabc\r\n000\r\n\r\n",
     "no chunks": CHUNKED + b"0\r\n\r\n",
     "trailer": CHUNKED + b"3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
@@ -154,8 +181,12 @@ GOOD: dict[str, bytes] = {
     "value in UTF-8": post(b"X-A: caf\xc3\xa9\r\n"),
     "names of every letter": post(b"!#$%&'*+-.^_`|~aZ9: b\r\n"),
     "target of strange letters": get(b'GET //a/../%2F;b="<>|\\^`{}[]?? HTTP/1.1'),
-    "another upgrade": get(b"GET / HTTP/1.1", HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n"),
-    "upgrade without its option": get(b"GET / HTTP/1.1", HOST + b"Upgrade: websocket\r\n"),
+    "another upgrade": get(
+        b"GET / HTTP/1.1", HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    ),
+    "upgrade without its option": get(
+        b"GET / HTTP/1.1", HOST + b"Upgrade: websocket\r\n"
+    ),
     "a name with an underscore": post(b"X_Custom: b\r\n"),
     "unknown method": get(b"PURGE /p HTTP/1.1"),
 }

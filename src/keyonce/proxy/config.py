@@ -6,42 +6,56 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
-from datetime import timedelta
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.http.dialect import DIALECT, Dialect
-from keyonce.http.durations import parse_duration
 from keyonce.http.scope import shared
 from keyonce.proxy.config_rules import read_rules
 from keyonce.proxy.config_scope import scope_from_flag, scope_from_table
-from keyonce.proxy.reading import Problems, Table, flag, text, texts, whole
+from keyonce.proxy.config_values import (
+    LOOPBACK,
+    OFF,
+    Address,
+    Network,
+    read_address,
+    read_admin,
+    read_networks,
+    read_seconds,
+    read_upstream,
+    read_url,
+)
+from keyonce.proxy.reading import (
+    Problems,
+    Table,
+    flag,
+    one_of,
+    placed,
+    text,
+    texts,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from ipaddress import IPv4Network, IPv6Network
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from keyonce.http.operation import Rule
     from keyonce.http.scope import ScopeReader
 
 PREFIX: Final = "KEYONCE_"
-OFF: Final = "off"
-_MOST_PORTS: Final = 65_535
 
 
-class Address(NamedTuple):
-    """Where to listen."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the operator said: the file as it was read, and what overrules it."""
 
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+    path: Path | None
+    values: dict[str, Any]
+    flags: dict[str, str]
+    environ: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,7 @@ class Config:
 
     *admin* is None when there is no admin listener. *authorize* is asked before a
     replay. *trusted_proxies* are the callers whose ``X-Forwarded-*`` are believed.
+    *told* is what all this was made from.
     """
 
     upstream: str
@@ -73,8 +88,41 @@ class Config:
     authorize: str | None = None
     cors: Cors | None = None
     dialect: Dialect = DIALECT
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    source: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
+    log_level: str = "warning"
+    log_format: str = "text"
+    log_keys: str = "key"
+    told: Told | None = None
+
+    @property
+    def source(self) -> Path | None:
+        """The file that this came from, if it came from one."""
+        return self.told.path if self.told else None
+
+    def read_again(self) -> Config:
+        """Read the same file, under the same flags, as it is now.
+
+        Raises:
+            ConfigurationError: it can no longer be used.
+        """
+        told = self._told()
+        return load(told.path, told.flags, told.environ)
+
+    def with_rules_of(self, other: Config) -> Config:
+        """Give this configuration with the rules of *other*."""
+        rules = other._told().values.get("rule", [])
+        told = self._told()
+        return made(replace(told, values={**told.values, "rule": rules}))
+
+    def __reduce__(self) -> tuple[Callable[[Told], Config], tuple[Told]]:
+        """Go to a worker process as what was read, to be made into this again."""
+        return made, (self._told(),)
+
+    def _told(self) -> Told:
+        if self.told is None:
+            message = "Only a configuration that load() made can be made again."
+            raise ConfigurationError(message)
+        return self.told
 
 
 def load(
@@ -90,23 +138,31 @@ def load(
         ConfigurationError: with one line for everything that is wrong: where it
             stands, and the mend.
     """
+    mine = os.environ if environ is None else environ
+    ours = {name: value for name, value in mine.items() if name.startswith(PREFIX)}
+    return made(Told(path, _parsed(path), dict(flags), ours))
+
+
+def made(told: Told) -> Config:
+    """Make the configuration of what was *told*.
+
+    Raises:
+        ConfigurationError: as ``load`` does.
+    """
     problems = Problems()
-    file = Table(_parsed(path), f"{path}: " if path else "", problems)
+    file = Table(told.values, f"{told.path}: " if told.path else "", problems)
     reader = _Layers(
-        file=file,
-        environ=os.environ if environ is None else environ,
-        flags=flags,
-        problems=problems,
+        file=file, environ=told.environ, flags=told.flags, problems=problems
     )
     given = _top(reader, file) | _tables(file, problems)
     rules = read_rules(file, problems)
-    scope = _scope(reader, file, str(path or "keyonce serve"), problems)
-    if "upstream" not in given:
-        problems.add(_no_upstream(file, path))
+    scope = _scope(reader, file, str(told.path or "keyonce serve"), problems)
+    if not reader.told("upstream"):
+        problems.add(_no_upstream(file, told.path))
     file.refuse_others()
-    _refuse_unknown_flags(flags, problems)
+    _refuse_unknown_flags(told.flags, problems)
     problems.raise_any()
-    config = Config(rules=rules, scope=scope, source=str(path or ""), **given)
+    config = Config(rules=rules, scope=scope, told=told, **given)
     _refuse_loop(config)
     return config
 
@@ -119,6 +175,11 @@ class _Layers:
     environ: Mapping[str, str]
     flags: Mapping[str, str]
     problems: Problems
+
+    def told(self, name: str) -> bool:
+        """Whether any layer has *name*."""
+        variable = bool(self.environ.get(PREFIX + name.upper()))
+        return variable or name in self.flags or name in self.file
 
     def take(self, name: str, read: Any) -> Any:
         """Give the strongest value of *name*, or None."""
@@ -136,7 +197,7 @@ class _Layers:
         try:
             return read(value, name=place)
         except ConfigurationError as error:
-            self.problems.add(str(error))
+            self.problems.add(placed(str(error), place))
             return None
 
 
@@ -160,7 +221,7 @@ def _top(reader: _Layers, file: Table) -> dict[str, Any]:
     }
     if given.get("admin") == OFF:
         given["admin"] = None
-    given.setdefault("trusted_proxies", _LOOPBACK)
+    given.setdefault("trusted_proxies", LOOPBACK)
     try:
         given["dialect"] = Dialect(
             **{
@@ -177,7 +238,7 @@ def _top(reader: _Layers, file: Table) -> dict[str, Any]:
 def _tables(file: Table, problems: Problems) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if replay := file.table("replay"):
-        given["authorize"] = replay.take("authorize", _url, None)
+        given["authorize"] = replay.take("authorize", read_url, None)
         replay.refuse_others()
     if cors := file.table("cors"):
         origins = cors.take("origins", texts, ())
@@ -206,74 +267,22 @@ def _scope(
         return shared("never used: the problem is raised")
 
 
-def _address(value: object, *, name: str) -> Address:
-    written = text(value, name=name)
-    host, colon, port = written.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (colon and host and port.isdecimal() and int(port) <= _MOST_PORTS):
-        message = f"{name} is {written!r}: write host and port, as in '127.0.0.1:8080'."
-        raise ConfigurationError(message)
-    return Address(host, int(port))
-
-
-def _admin(value: object, *, name: str) -> Address | str:
-    if value == OFF:
-        return OFF
-    try:
-        return _address(value, name=name)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{error} Or 'off'.") from error
-
-
-def _seconds(value: object, *, name: str) -> float:
-    span: timedelta = parse_duration(value, name=name)
-    return span.total_seconds()
-
-
-def _url(value: object, *, name: str) -> str:
-    url = text(value, name=name)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        message = f"{name} is {url!r}: write a URL, as in 'http://127.0.0.1:8000'."
-        raise ConfigurationError(message)
-    return url
-
-
-def _upstream(value: object, *, name: str) -> str:
-    url = _url(value, name=name)
-    parts = urlsplit(url)
-    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        message = (
-            f"{name} is {url!r}: the upstream is scheme, host and port only; paths go "
-            f"on as they come. Write '{parts.scheme}://{parts.netloc.split('@')[-1]}'."
-        )
-        raise ConfigurationError(message)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _networks(value: object, *, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    listed = value.split(",") if isinstance(value, str) else list(texts(value, name=name))
-    try:
-        return tuple(ip_network(one.strip()) for one in listed)
-    except ValueError as error:
-        message = f"{name}: {error}. Write networks, as in \"10.0.0.0/8\"."
-        raise ConfigurationError(message) from error
-
-
-_LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _SETTINGS: Final[dict[str, Any]] = {
     "store": text,
-    "upstream": _upstream,
-    "listen": _address,
-    "admin": _admin,
+    "upstream": read_upstream,
+    "listen": read_address,
+    "admin": read_admin,
     "workers": whole,
-    "drain": _seconds,
-    "store_timeout": _seconds,
-    "upstream_timeout": _seconds,
-    "trusted_proxies": _networks,
+    "drain": read_seconds,
+    "store_timeout": read_seconds,
+    "upstream_timeout": read_seconds,
+    "trusted_proxies": read_networks,
     "key_header": text,
     "replayed_alias": flag,
     "docs_url": text,
+    "log_level": one_of("debug", "info", "warning", "error"),
+    "log_format": one_of("text", "json"),
+    "log_keys": one_of("key", "digest"),
 }
 
 

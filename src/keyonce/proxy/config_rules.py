@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.errors import ConfigurationError
@@ -16,6 +15,7 @@ from keyonce.http.operation import Rule, Rules
 from keyonce.proxy.reading import flag, text, texts, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from keyonce.proxy.reading import Problems, Table

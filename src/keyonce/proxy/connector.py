@@ -93,7 +93,7 @@ class Tunnel(Protocol):
         """Close with the code and reason of *parting*."""
 
 
-class Refusal(Exception):  # noqa: N818 - the name says what it is
+class Refusal(Exception):
     """The upstream answered a WebSocket handshake with a plain response."""
 
     def __init__(self, status: int, headers: Headers) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the upstream gets to see of an idempotency key: it, nothing, or a derived one."""
+"""What the upstream sees of an idempotency key: the key, nothing, or a derived one."""
 
 from __future__ import annotations
 

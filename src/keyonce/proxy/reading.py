@@ -74,7 +74,7 @@ class Table:
         try:
             return read(self._values[name], name=self.place(name))
         except ConfigurationError as error:
-            self._problems.add(str(error))
+            self._problems.add(placed(str(error), self.place(name)))
             return default
 
     def table(self, name: str) -> Table | None:
@@ -114,6 +114,11 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"is no setting. There are: {', '.join(sorted(known))}."
 
 
+def placed(message: str, place: str) -> str:
+    """Begin *message* with the place that it is about, if it does not already."""
+    return message if message.startswith(place) else f"{place}: {message}"
+
+
 def text(value: object, *, name: str) -> str:
     """Read a text that is not empty."""
     if not isinstance(value, str) or not value.strip():
@@ -135,7 +140,9 @@ def whole(value: object, *, name: str) -> int:
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} is {value!r}: write a whole number from 1 on.")
+        raise ConfigurationError(
+            f"{name} is {value!r}: write a whole number from 1 on."
+        )
     return value
 
 
@@ -145,3 +152,15 @@ def texts(value: object, *, name: str) -> tuple[str, ...]:
         message = f'{name} is {value!r}: write an array of texts, as in ["a", "b"].'
         raise ConfigurationError(message)
     return tuple(cast("list[str]", value))
+
+
+def one_of(*words: str) -> Callable[..., str]:
+    """Make a reader of one of *words*."""
+
+    def read(value: object, *, name: str) -> str:
+        if value not in words:
+            listed = ", ".join(repr(word) for word in words)
+            raise ConfigurationError(f"{name} is {value!r}: it is one of {listed}.")
+        return str(value)
+
+    return read

@@ -41,7 +41,7 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%\[\]:-]*")
 
 
-class Malformed(Exception):  # noqa: N818 - the name says what the request is
+class Malformed(Exception):
     """A request that must not be understood by guessing. *status* answers it."""
 
     def __init__(self, reason: str, *, status: int = 400) -> None:
@@ -72,17 +72,15 @@ class Scanner:
         self._looked = 0
         self._skipped = False
 
-    @property
-    def tunnelling(self) -> bool:
-        """Whether the last request asked to turn the connection into a WebSocket."""
-        return self._at is _At.TUNNEL
-
     def feed(self, data: bytes) -> None:
         """Follow *data*.
 
         Raises:
             Malformed: nothing of *data* may be parsed; close the connection.
         """
+        if self._at is _At.TUNNEL:
+            # Whoever accepts a WebSocket takes the connection from us.
+            raise Malformed("The request for a WebSocket was not accepted.")
         rest = self._held + data if self._held else data
         self._held = b""
         while rest:

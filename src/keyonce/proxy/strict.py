@@ -43,9 +43,6 @@ class StrictProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         try:
-            if self._scanner.tunnelling:
-                # uvicorn would have handed the connection over by now.
-                raise Malformed("The request for a WebSocket was not accepted.")
             self._scanner.feed(data)
         except Malformed as fault:
             self._refuse(fault)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
         MutableMapping,
         Sequence,
     )
-    from ipaddress import IPv4Network, IPv6Network
 
     from keyonce.http.messages import Headers
+    from keyonce.proxy.config_values import Network
     from keyonce.proxy.connector import Answer, Connector
 
     Scope = MutableMapping[str, Any]
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 
-class CallerGone(Exception):  # noqa: N818 - the name says what happened
+class CallerGone(Exception):
     """The caller hung up while its request was still coming in."""
 
 
@@ -51,7 +51,7 @@ class UpstreamApp:
         self,
         connect: Callable[[], Connector],
         *,
-        trusted: Sequence[IPv4Network | IPv6Network] = (),
+        trusted: Sequence[Network] = (),
     ) -> None:
         """Connect to nothing yet."""
         self._connect = connect
@@ -166,7 +166,9 @@ class _Caller:
 
 def _has_body(headers: Headers) -> bool:
     for name, value in headers:
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+        if name == b"transfer-encoding" or (
+            name == b"content-length" and value != b"0"
+        ):
             return True
     return False
 

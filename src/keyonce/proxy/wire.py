@@ -7,11 +7,11 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from keyonce.http.messages import Headers
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from ipaddress import IPv4Network, IPv6Network
+
+    from keyonce.http.messages import Headers
+    from keyonce.proxy.config_values import Network
 
 # RFC 9110 §7.6.1, and what older peers treat alike.
 HOP_BY_HOP: Final = frozenset(
@@ -68,7 +68,7 @@ def outgoing(
     *,
     client: str | None,
     scheme: str,
-    trusted: Sequence[IPv4Network | IPv6Network],
+    trusted: Sequence[Network],
 ) -> Headers:
     """Give the request headers for the upstream, with ``Forwarded`` and its kin.
 
@@ -77,7 +77,9 @@ def outgoing(
     """
     kept = [pair for pair in end_to_end(headers) if pair[0] not in _ANSWERED_HERE]
     believed = client is not None and trusts(client, trusted)
-    said = {name: value for name, value in kept if name in _FORWARDED} if believed else {}
+    said = (
+        {name: value for name, value in kept if name in _FORWARDED} if believed else {}
+    )
     earlier = _joined(kept, b"x-forwarded-for") if believed else b""
     chain = _joined(kept, b"forwarded") if believed else b""
     host = next((value for name, value in kept if name == b"host"), b"")
@@ -98,7 +100,7 @@ def for_websocket(headers: Headers) -> Headers:
     return tuple(pair for pair in headers if pair[0] not in _FOR_WEBSOCKET)
 
 
-def trusts(client: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+def trusts(client: str, trusted: Sequence[Network]) -> bool:
     """Whether *client* is an address in one of the *trusted* networks."""
     try:
         address = ip_address(client)
