@@ -7,8 +7,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import shlex
 import signal
+import sqlite3
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ import pytest
 from keyonce.demo.ledger import Ledger, effects_in
 from keyonce.demo.plan import Fault, Operation, Strike, plan
 from keyonce.demo.run import run
-from keyonce.demo.screen import Outcome, verdict
+from keyonce.demo.screen import Outcome, Screen, verdict
 from keyonce.demo.stage import stage
 from keyonce.demo.storm import Notes, play
 from keyonce.demo.tally import Figures, shortcomings, tally
@@ -128,44 +130,40 @@ def test_a_planted_lost_effect_fails_the_verdict(bare, guarded):
     assert shortcomings(bare.figures(), figures, len(Strike))
 
 
-def test_the_demo_prints_both_sides_as_json_and_exits_0(capfd):
-    status = run({"operations": 150, "seed": 2, "json": True, "keep": False})
-
-    printed = json.loads(capfd.readouterr().out)
-    assert 0 == status
-    assert printed["passed"] is True
-    assert 150 == printed["bare"]["operations"] == printed["guarded"]["operations"]
-    assert 0 == printed["guarded"]["double_effects"] < printed["bare"]["double_effects"]
-
-
-def test_the_demo_prints_one_table(capfd, monkeypatch):
+def test_the_screen_shows_one_table_side_by_side(bare, guarded, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
-    status = run({"operations": 40, "seed": 2})
+    Screen(as_json=False).show(Outcome(5, bare.figures(), guarded.figures(), []))
 
-    printed = capfd.readouterr().out
-    assert 0 == status
-    for row in ("operations", "double effects", "409s", "unknown", "requests/s"):
-        assert row in printed
-    assert "too many" in printed
+    printed = capsys.readouterr().out
+    rows = {cells[1].strip(): cells[2:4] for cells in map(_cells, printed.split("\n"))}
+    assert ["150", "150"] == [cell.strip() for cell in rows["operations"]]
+    assert {"double effects", "lost effects", "409s", "422s", "unknown"} <= rows.keys()
+    assert {"attempts", "effects", "replays", "requests/s"} <= rows.keys()
+    assert {"p50, ms", "p99, ms"} <= rows.keys()
+    assert f"left {bare.figures().double_effects} effects too many" in printed
+
+
+def _cells(line: str) -> list[str]:
+    return [*line.split("│"), "", "", ""]
 
 
 def test_too_small_a_demo_says_so(capfd):
     assert 2 == run({"operations": 3})
-    assert "at least 20" in capfd.readouterr().err
+    assert "at least 50" in capfd.readouterr().err
 
 
 async def test_keep_leaves_both_running_until_ctrl_c():
     program = (
         "import sys; from keyonce.demo.run import run;"
-        "sys.exit(run({'operations': 20, 'json': True, 'keep': True}))"
+        "sys.exit(run({'operations': 50, 'json': True, 'keep': True}))"
     )
     demo = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
     )
     try:
-        printed = await _printed(demo)
-        post, other, told, bare_post, bare_told = json.loads(printed)["try"]
+        printed = json.loads(await _printed(demo))
+        post, other, told, bare_post, bare_told = printed["try"]
         first, again = await _curl(post), await _curl(post)
         refused, guarded_effects = await _curl(other), await _curl(told)
         await _curl(bare_post)
@@ -176,11 +174,66 @@ async def test_keep_leaves_both_running_until_ctrl_c():
         status = await asyncio.wait_for(demo.wait(), 30)
 
     assert 0 == status
+    assert printed["passed"] is True
+    assert 50 == printed["bare"]["operations"] == printed["guarded"]["operations"]
+    assert 0 == printed["guarded"]["double_effects"] < printed["bare"]["double_effects"]
     assert (201, 201, 422) == (first.status, again.status, refused.status)
     assert first.body == again.body
     assert "true" == again.headers["idempotency-replayed"]
     assert 1 == len(json.loads(guarded_effects.body))
     assert 2 == len(json.loads(bare_effects.body))
+
+
+async def test_a_demo_that_is_killed_politely_takes_everything_along(tmp_path):
+    demo = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", "import sys; from keyonce.demo.run import run; sys.exit(run({}))"),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    async with asyncio.timeout(60):
+        while not (found := [*tmp_path.glob("*/bare/shop.db")]) or not _acted(found[0]):
+            await asyncio.sleep(0.05)
+        demo.send_signal(signal.SIGTERM)
+        _, said = await demo.communicate()
+
+    assert 130 == demo.returncode
+    assert b"Stopped.\n" == said
+    assert [] == [*tmp_path.iterdir()]
+
+
+async def test_no_process_outlives_a_driver_that_is_killed(tmp_path):
+    program = f"""
+import asyncio, os, signal
+from pathlib import Path
+from keyonce.demo.stage import stage
+async def main():
+    async with stage(Path({str(tmp_path / "shop")!r}), guarded=True) as on:
+        print(*(at.port for at in (on.shop, *on.fronts)), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    driver = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await asyncio.wait_for(driver.communicate(), 60)
+    ports = [int(port) for port in said.split()]
+
+    async with asyncio.timeout(30):
+        for port in ports:
+            while await exchange(Address("127.0.0.1", port), Request("GET", "/", {})):
+                await asyncio.sleep(0.1)
+
+    assert 3 == len(ports)
+    assert -signal.SIGKILL == driver.returncode
+
+
+def _acted(ledger: Path) -> bool:
+    """Whether the storm at *ledger* has begun."""
+    try:
+        return len(effects_in(ledger)) > 0
+    except sqlite3.OperationalError:
+        return False
 
 
 async def _printed(demo: asyncio.subprocess.Process) -> str:

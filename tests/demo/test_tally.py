@@ -13,7 +13,7 @@ from keyonce.demo.plan import plan
 from keyonce.demo.storm import Attempt, Notes
 from keyonce.demo.tally import Figures, shortcomings, tally
 
-SCHEDULE = plan(1, 20)
+SCHEDULE = plan(1, 50)[:20]
 
 BARE = Figures(
     operations=20,

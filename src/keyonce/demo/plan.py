@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from uuid import UUID
 
-FEWEST = 20
+FEWEST = 50
 """A storm of fewer operations has no room for its three strikes."""
 
 CUSTOMERS = 7

@@ -79,11 +79,12 @@ async def _demo(
         bare, guarded = figures
         missed = shortcomings(bare, guarded, len(Strike))
         outcome = Outcome(seed, bare, guarded, missed)
+        stopped = _wait_for_ctrl_c() if keep else None
         screen.show(outcome, hints(stages[0], stages[1]) if keep else ())
         if not outcome.passed:
             screen.complain(stages[-1].last_words())
-        if keep:
-            await _until_stopped()
+        if stopped is not None:
+            await stopped.wait()
     return FINE if outcome.passed else FAILED
 
 
@@ -113,8 +114,9 @@ def _stop_on_sigterm() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _until_stopped() -> None:
+def _wait_for_ctrl_c() -> asyncio.Event:
+    """Give the event of being asked to stop, which then cancels nothing."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped

@@ -25,7 +25,17 @@ EACH = 2
 """Workers of the shop, and sidecars where there are any."""
 
 READY = 200
-SIDECAR = "from keyonce.cli import main; main()"
+# `keyonce serve`, which ends with whoever holds its standard input.
+SIDECAR = """
+import os, signal, threading
+def leave():
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=leave, daemon=True).start()
+from keyonce.cli import main
+main()
+"""
 RULES = """\
 # Every write needs a key and runs at most once. The lease is short, so that a
 # key whose sidecar was killed comes to its end while the storm lasts.

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from keyonce.demo.wire import Address, Cut
 
-AT_ONCE = 32
-MOST_ATTEMPTS = 24
+FEWEST_AT_ONCE = 4
+MOST_AT_ONCE = 32
+"""A small storm has fewer operations at once: each kill takes some with it."""
+
+MOST_ATTEMPTS = 40
 FIRST_PAUSE = 0.03
 LONGEST_PAUSE = 0.4
 LONGEST_RETRY_AFTER = 0.25
@@ -91,9 +94,13 @@ async def play(
             advance()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
+        for _ in range(_at_once(len(schedule))):
             group.create_task(one_after_another())
     return Notes(tuple(attempts), perf_counter() - begun, stage.strikes)
+
+
+def _at_once(operations: int) -> int:
+    return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, operations // 15))
 
 
 async def _perform(operation: Operation, stage: Stage, attempts: list[Attempt]) -> None:
