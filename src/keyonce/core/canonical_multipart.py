@@ -28,7 +28,7 @@ _NAME: Final = re.compile(_TOKEN)
 _PARAMETER: Final = re.compile(
     rb"[ \t]*;[ \t]*(?:(" + _TOKEN + rb')=(?:"([^"\\]*)"|([^\s;"\\]+)))?'
 )
-_BOUNDARY: Final = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[^ ]")
+_BOUNDARY: Final = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{1,70}(?<! )")
 
 
 class _Malformed(ValueError):
