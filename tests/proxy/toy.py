@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -118,14 +119,14 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(app) -> AsyncIterator[int]:
+async def serving(app, *, lifespan="off") -> AsyncIterator[int]:
     """Serve *app* as the sidecar does, in this loop; gives the port."""
     bound = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
         http=StrictProtocol,
         ws="websockets-sansio",
-        lifespan="off",
+        lifespan=lifespan,
         log_config=None,
         date_header=False,
         server_header=False,
@@ -135,6 +136,7 @@ async def serving(app) -> AsyncIterator[int]:
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     while not server.started:
+        assert not task.done(), "the server did not start"
         await asyncio.sleep(0.01)
     try:
         yield bound.getsockname()[1]
@@ -165,3 +167,61 @@ async def exchange(port: int, raw: bytes, *, within: float = 5) -> bytes:
 
 def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+@dataclass
+class Answer:
+    """A response, read whole."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    whole: bool = True
+
+    def values(self, name: str) -> list[str]:
+        wanted = name.encode()
+        return [value.decode("latin-1") for n, value in self.headers if n == wanted]
+
+    @property
+    def code(self) -> str:
+        """The code of the problem in the body."""
+        return str(json.loads(self.body)["code"])
+
+
+async def call(
+    port: int,
+    method: str = "POST",
+    target: str = "/orders",
+    *,
+    body: bytes = b"{}",
+    key: str | None = None,
+    scope: str | None = "mary",
+    within: float = 10,
+    **more: str,
+) -> Answer:
+    """Send one request, read its answer whole, and close."""
+    fields = [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
+    fields += [f"idempotency-key: {key}"] if key else []
+    fields += [f"x-api-key: {scope}"] if scope else []
+    lines = [f"{method} {target} HTTP/1.1", "host: shop.example", *fields]
+    head = "\r\n".join([*lines, f"content-length: {len(body)}", "", ""])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**25)
+    try:
+        async with asyncio.timeout(within):
+            writer.write(head.encode() + body)
+            return await read_answer(reader, bodiless=method == "HEAD")
+    finally:
+        writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader, *, bodiless=False) -> Answer:
+    head = await reader.readuntil(b"\r\n\r\n")
+    line, *fields = head[:-4].split(b"\r\n")
+    headers = [tuple(one.split(b": ", 1)) for one in fields]
+    answer = Answer(int(line.split(b" ")[1]), headers, b"")
+    try:
+        if not (bodiless or answer.status in (204, 304)):
+            answer.body = await body_of(Seen("", "", headers), reader)
+    except asyncio.IncompleteReadError:
+        answer.whole = False
+    return answer
