@@ -12,28 +12,17 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from keyonce.core.decide import Proceed
-from keyonce.core.ending import Free, Keep
 from keyonce.core.errors import IdempotencyError
 from keyonce.core.events import Outcome
-from keyonce.core.model import Identity, StoredResult
 from keyonce.http.answer import outcome_of
-from keyonce.http.ending import NEVER_STORED
+from keyonce.integrations.shadow import shadow_end, shadow_of, shadow_outcome
 from keyonce.integrations.spool import SpillFull, Spool
 
 if TYPE_CHECKING:
+    from keyonce.core.model import Identity
     from keyonce.integrations.asgi import IdempotencyMiddleware
     from keyonce.integrations.asgi_request import Message, Receive, Scope, Send
     from keyonce.integrations.gateway import Visit
-
-SHADOW = "~"
-
-
-def shadow_of(identity: Identity) -> Identity:
-    """Give the identity under which an observed key is remembered.
-
-    No method begins so: it meets no record that holds an answer.
-    """
-    return identity._replace(operation=SHADOW + identity.operation)
 
 
 class Observation:
@@ -108,14 +97,11 @@ class Observation:
         decision = await guard.begin(attempt, policy)
         if not isinstance(decision, Proceed):
             self._visit.met(decision)
-            would = outcome_of(decision)
-            return Outcome.REPLAYED if would is Outcome.NOT_KEPT else would
+            return shadow_outcome(outcome_of(decision))
         status = 500 if self._answered is None else await self._answered
-        forgets = status in NEVER_STORED
-        result = StoredResult(status, kept=False)
-        end = Free("observed") if forgets else Keep(result)
+        end, would = shadow_end(status)
         await guard.finish(decision.lease, end, policy)
-        return Outcome.RELEASED if forgets else Outcome.EXECUTED
+        return would
 
     def _forget(self) -> None:
         if self._copy is not None:

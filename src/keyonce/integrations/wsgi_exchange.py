@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""One guarded request under WSGI: begin, then work, answer or refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyonce.core.decide import Proceed, Replay
+from keyonce.core.errors import RecordUnreadable, StoreUnavailable
+from keyonce.core.events import Outcome
+from keyonce.core.policy import OnStoreDown
+from keyonce.http import catalogue
+from keyonce.http.answer import mark_unprotected, outcome_of
+from keyonce.http.problem import response
+from keyonce.integrations.gateway import patience
+from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
+from keyonce.integrations.wsgi_request import give
+from keyonce.integrations.wsgi_response import (
+    Answer,
+    close_all,
+    decoded,
+    encoded,
+    status_line,
+)
+from keyonce.integrations.wsgi_work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from keyonce.core.model import Attempt
+    from keyonce.http.answer import Answerable
+    from keyonce.http.messages import Body, Response
+    from keyonce.http.problem import Problem
+    from keyonce.integrations.gateway import Visit
+    from keyonce.integrations.wsgi import IdempotencyMiddleware
+    from keyonce.integrations.wsgi_response import ExcInfo, Write
+
+
+class Exchange:
+    """The answer to one guarded request."""
+
+    def __init__(
+        self,
+        middleware: IdempotencyMiddleware,
+        visit: Visit,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> None:
+        """Answer *visit* through *start_response*."""
+        self._middleware = middleware
+        self._visit = visit
+        self._policy = visit.rule.policy
+        self._environ = environ
+        self._start_response = start_response
+
+    def guarded(self, attempt: Attempt, body: Body) -> Iterable[bytes]:
+        """Answer a request with a good key, running the app at most once."""
+        work = Work(
+            self._middleware, self._visit, self._environ, self._start_response, body
+        )
+        try:
+            decision = self._middleware.guard.begin(
+                attempt,
+                self._policy,
+                wait_for=patience(self._policy),
+                on_gone=work.lease_gone,
+            )
+        except StoreUnavailable:
+            return self._without_store(body)
+        except RecordUnreadable:
+            body.close()
+            header = self._middleware.gateway.dialect.key_header
+            problem = catalogue.record_corrupt(header=header)
+            return self._refuse(problem, Outcome.UNREADABLE)
+        if isinstance(decision, Proceed):
+            return work.answer(decision.lease)
+        body.close()
+        return self._answer(decision)
+
+    def _answer(self, decision: Answerable) -> Iterable[bytes]:
+        if isinstance(decision, Replay) and not self._authorized(decision):
+            return self._refuse(catalogue.replay_forbidden(), Outcome.FORBIDDEN)
+        answer = self._visit.answer(decision)
+        self._visit.met(decision)
+        self._visit.ended(outcome_of(decision))
+        return write_response(self._start_response, answer, aside=self._aside())
+
+    def _authorized(self, decision: Replay) -> bool:
+        authorize = self._middleware.authorize_replay
+        return authorize is None or authorize(self._visit.head, decision.record)
+
+    def _aside(self) -> Spool:
+        return Spool(self._middleware.gateway.space)
+
+    def _refuse(self, problem: Problem, outcome: Outcome) -> Iterable[bytes]:
+        self._visit.ended(outcome)
+        docs_url = self._middleware.gateway.dialect.docs_url
+        told = response(problem, docs_url=docs_url)
+        return write_response(self._start_response, told)
+
+    def _without_store(self, body: Body) -> Iterable[bytes]:
+        if self._policy.on_store_down is OnStoreDown.REFUSE:
+            body.close()
+            problem = catalogue.store_unavailable()
+            return self._refuse(problem, Outcome.STORE_UNAVAILABLE)
+        give(self._environ, body)
+        self._visit.ended(Outcome.UNPROTECTED)
+        result = self._middleware.app(self._environ, self._marking)
+        return Answer(result, lambda: close_all(result, body))
+
+    def _marking(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: ExcInfo | None = None,
+        /,
+    ) -> Write:
+        marked = decoded(mark_unprotected(encoded(headers)))
+        if exc_info is None:
+            return self._start_response(status, marked)
+        return self._start_response(status, marked, exc_info)
+
+
+def write_response(
+    start_response: StartResponse,
+    answer: Response,
+    *,
+    bodiless: bool = False,
+    aside: Spool | None = None,
+) -> Iterable[bytes]:
+    """Give the server a whole answer; a large one waits *aside*, not in memory."""
+    start_response(status_line(answer.status), decoded(answer.headers))
+    if bodiless or not answer.body:
+        return []
+    if aside is None or len(answer.body) <= SPILL_AT:
+        return [answer.body]
+    try:
+        aside.write(answer.body)
+    except (OSError, SpillFull):
+        aside.close()
+        return [answer.body]
+    return Answer(aside.chunks(), aside.close)
