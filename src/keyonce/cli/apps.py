@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PLACE: Final = "middleware"
-_INSIDE: Final = ("app", "_app", "wsgi_app", "application")
+_INSIDE: Final = ("app", "_app", "wsgi_app", "asgi_app", "application")
+_DECLARED: Final = ("user_middleware", "middleware")  # Starlette, Litestar
 _OURS: Final = "keyonce."
 
 
@@ -88,13 +89,15 @@ def _guards(layers: Iterable[Any]) -> Iterator[Guard]:
         rules = getattr(layer, "rules", None)
         if isinstance(rules, Rules):
             yield Guard(rules, PLACE)
-        for declared in getattr(layer, "user_middleware", None) or ():
-            yield from _declared(declared)
+        for name in _DECLARED:
+            declared = getattr(layer, name, None)
+            if isinstance(declared, list):
+                yield from (guard for one in declared for guard in _declared(one))
 
 
 def _declared(middleware: Any) -> Iterator[Guard]:
-    """Read the rules of a middleware that Starlette will make later."""
-    cls = getattr(middleware, "cls", None)
+    """Read the rules of a middleware that the framework will make later."""
+    cls = getattr(middleware, "cls", None) or getattr(middleware, "middleware", None)
     if not inspect.isclass(cls):
         return
     if not any(base.__module__.startswith(_OURS) for base in cls.__mro__):

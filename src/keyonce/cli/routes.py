@@ -57,9 +57,10 @@ def command(
 ) -> None:
     """List the write endpoints of an app, and whether each is guarded.
 
-    The app is a Starlette, FastAPI, Litestar, Flask or Quart application, or an
-    OpenAPI file (.json, or .yaml where PyYAML is installed). PUT and DELETE without
-    a guard are "by-method": --strict lets them pass.
+    The app is a Starlette, FastAPI or Flask application (Litestar and Quart show
+    their routes alike), or an OpenAPI file (.json, or .yaml where PyYAML is
+    installed). PUT and DELETE without a guard are "by-method": --strict lets them
+    pass.
     """
     guards = _configured(config)
     judged = [judge(endpoint, *guards) for endpoint in in_order(_endpoints(app))]
