@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+from typing import TYPE_CHECKING
 
 from keyonce.core.decide import (
     Decision,
@@ -92,9 +92,9 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what is seldom needed at start-up."""
     if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
+        return getattr(_importlib.import_module(_LATER[name]), name)
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
