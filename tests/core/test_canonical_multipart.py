@@ -120,6 +120,20 @@ def test_a_head_is_bounded_however_it_arrives(size, over):
     assert (digest_parts(TYPE, pieces) is None) is bool(over)
 
 
+def test_an_endless_head_is_given_up_soon():
+    asked = 0
+
+    def pieces():
+        nonlocal asked
+        yield b"--B\r\nA:"
+        while asked < 100:
+            asked += 1
+            yield b"x" * 1024
+
+    assert digest_parts(TYPE, pieces()) is None
+    assert asked < 10
+
+
 def test_a_body_may_have_no_parts():
     assert digest(b"--B--") == digest(b"--B--\r\n") is not None
 

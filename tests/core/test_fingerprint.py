@@ -96,6 +96,14 @@ class TestWhatCounts:
 
         assert len(lists) == len(digests)
 
+    def test_the_order_of_named_headers_among_each_other_does_not_count(self):
+        named = Fingerprinter(FingerprintRecipe(headers=("a", "b")))
+        one, other = (b"a", b"1"), (b"b", b"2")
+
+        assert named.of(request(headers=(one, other))) == (
+            named.of(request(headers=(other, one)))
+        )
+
     def test_fields_do_not_run_together(self):
         assert of(method="POST", target=b"X/") != of(method="POSTX", target=b"/")
         assert of(b"a", b"text/plain") != of(b"", b"text/plaina")
