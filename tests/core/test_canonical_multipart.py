@@ -8,7 +8,12 @@ import tracemalloc
 
 import pytest
 
-from keyonce.core.canonical_multipart import MAX_PART_HEAD, digest_parts, find_boundary
+from keyonce.core.canonical_multipart import (
+    MAX_PART_HEAD,
+    MAX_PARTS,
+    digest_parts,
+    find_boundary,
+)
 
 TYPE = b"multipart/form-data; boundary=B"
 
@@ -132,6 +137,13 @@ def test_an_endless_head_is_given_up_soon():
 
     assert digest_parts(TYPE, pieces()) is None
     assert asked < 10
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_parts_are_bounded_in_number(over):
+    body = body_of(*[(b"", b"")] * (MAX_PARTS + over))
+
+    assert (digest(body) is None) is bool(over)
 
 
 def test_a_body_may_have_no_parts():

@@ -6,7 +6,7 @@ A part counts by its headers, in order, names in lower case, and by the bytes of
 its body. The reader is strict where servers differ: text before the first or
 behind the last boundary, padding behind a boundary, a folded or broken header
 line, or the boundary anywhere but in its place make the body count by its
-bytes instead. One piece of the body is in memory at a time.
+bytes instead; so do more than 4096 parts, which no server takes. One piece of the body is in memory at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_PART_HEAD: Final = 8192
+MAX_PARTS: Final = 4096
 
 _CRLF: Final = b"\r\n"
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -110,9 +111,13 @@ def _parts(feed: _Feed, dashed: bytes) -> Iterator[tuple[Head, bytes, int]]:
     opening = _CRLF + dashed
     if feed.take(len(opening)) != opening:
         raise _Malformed
-    while not _closed(feed):
+    for _ in range(MAX_PARTS):
+        if _closed(feed):
+            return
         head = _head(feed, dashed)
         yield head, *_body(feed, dashed)
+    if not _closed(feed):
+        raise _Malformed
 
 
 def _closed(feed: _Feed) -> bool:
