@@ -6,7 +6,8 @@ A part counts by its headers, in order, names in lower case, and by the bytes of
 its body. The reader is strict where servers differ: text before the first or
 behind the last boundary, padding behind a boundary, a folded or broken header
 line, or the boundary anywhere but in its place make the body count by its
-bytes instead; so do more than 4096 parts, which no server takes. One piece of the body is in memory at a time.
+bytes instead, and so do more than 4096 parts. One piece of the body is in
+memory at a time.
 """
 
 from __future__ import annotations
