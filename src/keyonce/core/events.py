@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -184,4 +185,5 @@ class Observers:
     def notify(self, event: Event, /) -> None:
         """Tell everybody about *event*."""
         for observer in self._observers:
-            observer.notify(event)
+            with suppress(Exception):
+                observer.notify(event)

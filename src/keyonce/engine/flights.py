@@ -10,6 +10,7 @@ This is only a short cut: the store alone decides who may do the work.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,18 @@ class Flights:
 
     def __init__(self, *, most_waiting: int = 10_000) -> None:
         """Let at most *most_waiting* arrivals wait for one key."""
+        self._most_waiting = most_waiting
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
         self._flights: dict[Identity, Flight] = {}
         self._lock = threading.Lock()
-        self._most_waiting = most_waiting
 
     def sit(self, identity: Identity) -> Seat:
         """Take a seat; the first one, or the first after a leader left, leads."""
+        if self._process != os.getpid():
+            self._reset()  # the leaders of before the fork are not in this process
         with self._lock:
             flight = self._flights.get(identity)
             if flight is None:
@@ -64,11 +71,11 @@ class Flights:
             return None
         return Claimed(news.record, news.now + (now - seat.flight.news_at))
 
-    def listen(self, seat: Seat, seen: int, wake: Callable[[], object]) -> bool:
+    def listen(self, seat: Seat, seen: int, wake: Callable[[], object]) -> bool | None:
         """Have *wake* called at the next news or when *seat* is to lead.
 
-        False when there is nothing to wait for: newer news, no leader (then
-        this seat leads), or too many waiting already.
+        False when there is nothing to wait for: newer news, or no leader (then
+        this seat leads). None when too many wait already.
         """
         with self._lock:
             flight = seat.flight
@@ -79,7 +86,7 @@ class Flights:
                 self._flights.setdefault(flight.identity, flight)
                 return False
             if len(flight.waiting) >= self._most_waiting:
-                return False
+                return None
             seat.wake = wake
             flight.waiting[seat] = None
             return True

@@ -9,6 +9,7 @@ store's own word that another owner has the key is.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 from keyonce.core.errors import StoreError
 from keyonce.core.events import LeaseGone, LeaseRenewed, Recorded
 from keyonce.core.states import Status
+from keyonce.engine import flows
+from keyonce.engine.finished import Lost
 from keyonce.engine.tokens import jittered
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from keyonce.engine.commands import LateCommand
 
 SOON: Final = 0.1
+log: Final = logging.getLogger("keyonce")
 
 
 @dataclass(slots=True, eq=False)
@@ -109,8 +113,11 @@ class Heartbeat:
         if self._process != os.getpid():
             self._reset()
         self._watches[watch.lease.owner] = watch
-        self._shortest = min(self._shortest, watch.lease.lasts_for / 3)
-        if self._thread is None or watch.due_at < self._wakes_at:
+        every = watch.lease.lasts_for / 3
+        # The thread may be on its way to a rest that is too long for this one.
+        shorter = every < self._shortest
+        self._shortest = min(self._shortest, every)
+        if self._thread is None or shorter or watch.due_at < self._wakes_at:
             with self._condition:
                 self._start()
                 self._condition.notify()
@@ -130,12 +137,17 @@ class Heartbeat:
             if due and store is None:
                 store = self._reach()
             for watch in due:
-                self._beat(store, watch)
+                self._beat_on(store, watch)
             self._rest()
+        self._last_try(store)
+
+    def _last_try(self, store: Store | None) -> None:
+        late = [(watch, watch.late) for watch in self._all() if watch.late is not None]
+        if late and store is None:
+            store = self._reach()
         if store is not None:
-            for watch in self._all():
-                if watch.late is not None:
-                    self._carry_out(store, watch, watch.late)
+            for watch, command in late:
+                self._carry_out(store, watch, command)
 
     def _all(self) -> list[Watch]:
         return list(self._watches.values())
@@ -155,6 +167,14 @@ class Heartbeat:
             self._wakes_at = min(next_due, now + self._shortest)
             if not self._stopping:
                 self._condition.wait(max(0.0, self._wakes_at - now))
+
+    def _beat_on(self, store: Store | None, watch: Watch) -> None:
+        """Beat, and go on whatever happens: other leases depend on this thread."""
+        try:
+            self._beat(store, watch)
+        except Exception:
+            watch.due_at = self._clock() + SOON
+            log.exception("The heartbeat of a lease failed; it is tried again.")
 
     def _beat(self, store: Store | None, watch: Watch) -> None:
         if watch.lease.owner not in self._watches:
@@ -210,9 +230,10 @@ class Heartbeat:
 
     def _carry_out(self, store: Store, watch: Watch, late: LateCommand) -> bool:
         try:
-            late.on(store)
+            answer = late.on(store)
         except StoreError:
             return False
         self.unwatch(watch.lease)
-        self._observer.notify(Recorded(watch.lease.identity))
+        if not isinstance(flows.ended(watch.lease, late, answer), Lost):
+            self._observer.notify(Recorded(watch.lease.identity))
         return True

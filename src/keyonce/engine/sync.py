@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.decide import Proceed
@@ -110,7 +111,8 @@ class Guard:
         if isinstance(decision, Proceed):
             self._seats[decision.lease.owner] = seat
             limit = policy.terms.work_limit
-            self._heartbeat.watch(decision.lease, limit, on_gone)
+            gone = partial(self._gone, seat, on_gone)
+            self._heartbeat.watch(decision.lease, limit, gone)
         return decision
 
     def finish(self, lease: Lease, ending: Ending, policy: Policy) -> Finished:
@@ -155,6 +157,13 @@ class Guard:
         news = Claimed(record, record.ended_at or record.claimed_at)
         self._flights.publish(seat, news, self._clock())
 
+    def _gone(
+        self, seat: Seat, on_gone: Callable[[str], None] | None, reason: str
+    ) -> None:
+        self._flights.leave(seat)  # what it told the others holds no more
+        if on_gone is not None:
+            on_gone(reason)
+
     def _perform(self, command: c.Command) -> Any:
         match command:
             case c.NewToken():
@@ -172,10 +181,12 @@ class Guard:
             case _:
                 return self._call(command)
 
-    def _await_news(self, command: c.AwaitNews) -> None:
+    def _await_news(self, command: c.AwaitNews) -> bool:
         news = threading.Event()
-        if self._flights.listen(command.seat, command.seen, news.set):
+        listening = self._flights.listen(command.seat, command.seen, news.set)
+        if listening:
             news.wait(command.seconds)
+        return listening is not None
 
     def _call(self, command: c.StoreCommand) -> Any:
         if not self._watched:
