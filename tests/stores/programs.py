@@ -20,7 +20,8 @@ from keyonce.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from keyonce.testing.store_scenarios.cases import *
 
 def say(*words):
-    print(*words, flush=True)
+    # One write, so that the lines of several threads and processes stay whole.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 def hear():
     return sys.stdin.readline().strip()

@@ -43,6 +43,7 @@ class Connections:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self._opening = threading.Lock()
+        self._forking = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._open = 0
         self._writer: sqlite3.Connection | None = None
@@ -136,6 +137,7 @@ class Connections:
 
     def before_fork(self) -> None:
         """Close what is open, waiting a moment for what is in use."""
+        self._forking.acquire()  # another thread may be forking, too
         deadline = time.monotonic() + QUIET_WITHIN
         self._held = self.lock.acquire(timeout=QUIET_WITHIN)
         self._opening.acquire()
@@ -151,6 +153,7 @@ class Connections:
         self._opening.release()
         if self._held:
             self.lock.release()
+        self._forking.release()
 
     def after_in_child(self) -> None:
         """Start anew; never touch, close or finalise what was inherited."""

@@ -25,7 +25,9 @@ LARGE_LOG: Final = 256 * MIB
 EARLIEST: Final = 1_767_225_600.0  # 2026-01-01: before that the clock is not set
 TOLERANCE: Final = 5.0
 
-_NEWEST: Final = "SELECT max(created_at + claimed_after) FROM keyonce_records"
+_NEWEST: Final = (
+    "SELECT created_at + claimed_after FROM keyonce_records ORDER BY id DESC LIMIT 1"
+)
 
 
 def examine(database: Database) -> Sequence[Finding]:
@@ -45,8 +47,10 @@ def _inside(database: Database, connection: sqlite3.Connection) -> Iterator[Find
     yield Finding("ok", "journal mode", f"{mode}, synchronous {synchronous} (FULL)")
     version = version_of(connection)
     yield Finding("ok", "version", f"schema {version}, SQLite {sqlite3.sqlite_version}")
-    yield _structure(connection)
-    yield _clock(database, connection)
+    structure = _structure(connection)
+    yield structure
+    if structure.level == "ok":  # a damaged file has no word on the time
+        yield _clock(database, connection)
 
 
 def _structure(connection: sqlite3.Connection) -> Finding:
@@ -54,7 +58,10 @@ def _structure(connection: sqlite3.Connection) -> Finding:
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     if pages > LITTLE_ROOM // 4096:
         return Finding("ok", "structure", f"{pages} pages; too large to check here")
-    fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    try:
+        fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        fault = str(error)
     if fault == "ok":
         return Finding("ok", "structure", f"{pages} pages, no fault found")
     mend = "Stop the program and restore the file from a backup."
@@ -63,8 +70,8 @@ def _structure(connection: sqlite3.Connection) -> Finding:
 
 def _clock(database: Database, connection: sqlite3.Connection) -> Finding:
     now = database.now()
-    newest = connection.execute(_NEWEST).fetchone()[0] or 0
-    ahead = newest / 1000 - now
+    newest = connection.execute(_NEWEST).fetchone() or (0,)
+    ahead = newest[0] / 1000 - now
     mend = "Set the clock of this machine, and keep it by NTP."
     if now < EARLIEST:
         return Finding("error", "clock", f"The clock says {time.ctime(now)}.", mend)

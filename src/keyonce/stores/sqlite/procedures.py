@@ -226,8 +226,10 @@ def stats(now: float) -> Procedure[StoreStats]:
     counts: dict[Status, int] = {}
     oldest: dict[Status, float] = {}
     for number, count, first in (yield Statement("count_records")):
-        status = STATUSES.get(number, Status.UNKNOWN)
-        if status not in OPEN:
+        status = STATUSES.get(number)
+        if status is None:
+            counts[Status.UNKNOWN] = counts.get(Status.UNKNOWN, 0) + count
+        elif status not in OPEN:
             counts[status] = count
             claimed = yield Statement("claimed_at", (first,))
             oldest[status] = claimed[0][0] / 1000
