@@ -161,8 +161,8 @@ class AsgiCall:
         self._whole = False
         self._over = False
         self._gone = asyncio.Event()
-        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._run(), loop)
         self._task: asyncio.Task[None] | None = None
+        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._run(), loop)
 
     def _messages(self) -> Any:
         body = self._request.body
