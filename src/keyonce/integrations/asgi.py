@@ -30,14 +30,14 @@ from keyonce.integrations.asgi_request import (
 )
 from keyonce.integrations.failure import ReadFailure, unread
 from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets
-from keyonce.integrations.spool import SpillFull, SpillSpace
+from keyonce.integrations.spool import SPILL_AT, SpillFull, SpillSpace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from contextlib import AbstractAsyncContextManager
 
     from keyonce.core.events import Observer
-    from keyonce.core.model import Record
+    from keyonce.core.model import Attempt, Identity, Record
     from keyonce.core.policy import Policy
     from keyonce.core.protocols import AsyncStore
     from keyonce.http.messages import Body, RequestHead, Response
@@ -203,20 +203,27 @@ class IdempotencyMiddleware:
         if body is None:
             return
         try:
-            attempt = visit.attempt(identity, body)
+            attempt = await self._attempt(visit, identity, body)
             exchange = Exchange(self, visit, scope, send)
             if await exchange.settled(attempt):
                 body.close()
                 return
         except BaseException:
             body.close()
+            visit.ended(Outcome.GONE)
             raise
-        done = self.detach(_closing(body, exchange.guarded(attempt, body)))
+        done = self.detach(_closing(visit, body, exchange.guarded(attempt, body)))
         try:
             await done
         except asyncio.CancelledError:
             exchange.client_gone()
             raise
+
+    async def _attempt(self, visit: Visit, identity: Identity, body: Body) -> Attempt:
+        if body.size <= SPILL_AT:
+            return visit.attempt(identity, body)
+        # Hashing a large body must not stop the loop.
+        return await asyncio.to_thread(visit.attempt, identity, body)
 
     async def _known(self, guarded: Guarded) -> bool:
         """Whether a key outside the enforced share has a record to be honoured."""
@@ -238,6 +245,9 @@ class IdempotencyMiddleware:
         except Disconnected:
             visit.ended(Outcome.GONE)
             return None
+        except BaseException:
+            visit.ended(Outcome.GONE)
+            raise
         visit.ended(outcome)
         docs_url = self.gateway.dialect.docs_url
         await write_response(send, response(problem, docs_url=docs_url))
@@ -317,11 +327,12 @@ class IdempotencyMiddleware:
             await self.store.close()
 
 
-async def _closing(body: Body, work: Coroutine[Any, Any, None]) -> None:
+async def _closing(visit: Visit, body: Body, work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     finally:
         body.close()
+        visit.ended(Outcome.UNCLEAR)  # told already, unless all else failed
 
 
 def _opened(store: AsyncStore | str) -> AsyncStore:
