@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 import pytest
 
@@ -100,19 +99,16 @@ def test_a_flow_that_raises_raises(drive):
         drive(raising(), lambda command: None)
 
 
-@dataclass
-class Command:
-    waits: bool
-
-
 async def test_what_need_not_wait_is_answered_at_once():
     def flow():
-        return [(yield Command(waits=True)), (yield Command(waits=False))]
+        return [(yield "a question"), (yield 42)]
 
     async def perform(command):
         return "performed"
 
-    assert ["performed", "known"] == await arun(flow(), perform, lambda _: "known")
+    at_once = {int: lambda number: number + 1}
+
+    assert ["performed", 43] == await arun(flow(), perform, at_once)
 
 
 async def test_a_cancelled_flow_is_told_and_ends():

@@ -81,17 +81,18 @@ def decide(
     record: Record, fingerprint: Fingerprint, owner: bytes, now: float
 ) -> Decision:
     """Say what *record* means for an attempt that claimed as *owner*."""
-    if record.status is Status.IN_PROGRESS and record.owner == owner:
+    status, theirs = record.status, record.fingerprint
+    if status is Status.IN_PROGRESS and record.owner == owner:
         return Proceed(lease_of(record))
-    if record.status is Status.TOMBSTONE:
+    if status is Status.TOMBSTONE:
         return Expired(record)
-    if record.fingerprint is None or record.fingerprint.scheme != fingerprint.scheme:
+    if theirs is None or theirs.scheme != fingerprint.scheme:
         return Incomparable(record)
-    if not compare_digest(record.fingerprint.digest, fingerprint.digest):
+    if not compare_digest(theirs.digest, fingerprint.digest):
         return Mismatch(record)
-    if record.status is Status.COMPLETED:
+    if status is Status.COMPLETED:
         return Replay(record)
-    if record.status is Status.UNKNOWN:
+    if status is Status.UNKNOWN:
         return Unknown(record)
     return InFlight(record, max(0.0, now - record.claimed_at), lease_ended(record, now))
 
@@ -99,10 +100,10 @@ def decide(
 def lease_of(record: Record) -> Lease:
     """Give the lease that the owner of *record* holds."""
     return Lease(
-        identity=record.identity,
-        owner=record.owner,
-        guarantee=record.guarantee,
-        execution=record.executions,
-        claimed_at=record.claimed_at,
-        lasts_for=record.lease_for,
+        record.identity,
+        record.owner,
+        record.guarantee,
+        record.executions,
+        record.claimed_at,
+        record.lease_for,
     )

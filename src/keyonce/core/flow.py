@@ -9,14 +9,17 @@ drivers know whether an answer must be awaited.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
 C = TypeVar("C")
 A = TypeVar("A")
 R = TypeVar("R")
+
+NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
 def run(flow: Generator[C, A, R], perform: Callable[[C], A]) -> R:
@@ -38,20 +41,19 @@ def run(flow: Generator[C, A, R], perform: Callable[[C], A]) -> R:
 async def arun(
     flow: Generator[C, A, R],
     perform: Callable[[C], Awaitable[A]],
-    know: Callable[[C], A] | None = None,
+    at_once: Mapping[type[C], Callable[[C], A]] = NOTHING,
 ) -> R:
     """Drive *flow* to its end, awaiting *perform* for each command.
 
-    A command whose ``waits`` is false is answered by *know*, at once.
+    A command of a class that is in *at_once* is answered by what stands there,
+    without waiting.
     """
     try:
         command = next(flow)
         while True:
             try:
-                if know is None or getattr(command, "waits", True):
-                    answer = await perform(command)
-                else:
-                    answer = know(command)
+                know = at_once.get(type(command))
+                answer = await perform(command) if know is None else know(command)
             except BaseException as failure:  # noqa: BLE001 - the flow decides
                 command = flow.throw(failure)
             else:

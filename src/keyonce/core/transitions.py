@@ -74,18 +74,20 @@ def claim(stored: Record | None, command: Claim, now: float) -> Change:
 
 
 def _begun(command: Claim, now: float, *, executions: int) -> Record:
-    return Record(
-        identity=command.identity,
-        status=Status.IN_PROGRESS,
-        guarantee=command.guarantee,
-        owner=command.owner,
-        executions=executions,
-        created_at=now,
-        claimed_at=now,
-        lease_for=command.lease_for,
-        lease_until=now + command.lease_for,
-        fingerprint=command.fingerprint,
-        fields=command.field_map(command.fingerprint.digest),
+    fingerprint = command.fingerprint
+    return Record(  # by position: one is made for every first request
+        command.identity,
+        Status.IN_PROGRESS,
+        command.guarantee,
+        command.owner,
+        executions,
+        now,
+        now,
+        command.lease_for,
+        0,
+        now + command.lease_for,
+        fingerprint,
+        command.field_map(fingerprint.digest),
     )
 
 
@@ -151,19 +153,30 @@ def complete(record: Record | None, command: Completion, now: float) -> Change |
         return None
     if record.owner != command.owner or record.status not in _OPEN:
         return Change(record, written=False)
+    return Change(_completed(record, command, now), written=True)
+
+
+def _completed(record: Record, command: Completion, now: float) -> Record:
     expires_at = _after(now, command.retention_for)
-    late_until = _after(expires_at, command.late_for or None)
-    done = record._replace(
-        status=Status.COMPLETED,
-        ended_at=now,
-        expires_at=expires_at,
-        late_until=late_until,
-        result=command.result,
-        reference=command.reference or record.reference,
-        reason=None,
-        crashes=0,
+    return Record(  # by position: one is made for every first request
+        record.identity,
+        Status.COMPLETED,
+        record.guarantee,
+        record.owner,
+        record.executions,
+        record.created_at,
+        record.claimed_at,
+        record.lease_for,
+        0,
+        record.lease_until,
+        record.fingerprint,
+        record.fields,
+        now,
+        expires_at,
+        _after(expires_at, command.late_for or None),
+        command.result,
+        command.reference or record.reference,
     )
-    return Change(done, written=True)
 
 
 def _after(instant: float | None, span: float | None) -> float | None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from keyonce.core.decide import Proceed
 from keyonce.core.events import NoObserver, StoreCalled
@@ -23,14 +24,14 @@ from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.tokens import fresh_token, jittered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
     from keyonce.core.events import Observer
     from keyonce.core.model import Attempt, Identity, Lease, Record
     from keyonce.core.policy import Policy
-    from keyonce.core.protocols import AsyncStore, TokenSource
+    from keyonce.core.protocols import AsyncStore, Store, TokenSource
     from keyonce.engine.finished import Finished
     from keyonce.engine.flight import Seat
 
@@ -68,6 +69,8 @@ class AsyncGuard:
         self._flights = Flights()
         self._seats: dict[bytes, Seat] = {}
         self._heartbeat = Heartbeat(store.blocking, self._observer, clock)
+        self._face: Store | AsyncStore = store
+        self._at_once = self._answers()
 
     @property
     def store(self) -> AsyncStore:
@@ -113,26 +116,28 @@ class AsyncGuard:
             StoreUnavailable: nobody can say; nothing may run.
             RecordUnreadable: the stored record is torn or from a newer version.
         """
-        seat = self._flights.sit(attempt.identity)
-        decision: Decision | None = None
+        terms, seat = policy.terms, self._flights.sit(attempt.identity)
+        lease: Lease | None = None
         try:
             flow = flows.begin(
                 attempt,
-                policy.terms,
+                terms,
                 seat=seat,
                 owner=self._tokens(),
                 now=self._clock(),
                 wait_for=wait_for.total_seconds(),
                 store_timeout=self._store_timeout,
             )
-            decision = await arun(flow, self._perform, self._know)
+            decision = await arun(flow, self._perform, self._at_once)
+            if isinstance(decision, Proceed):
+                lease = decision.lease
         finally:
-            if not isinstance(decision, Proceed):
+            if lease is None:
                 self._flights.leave(seat)
-        if isinstance(decision, Proceed):
-            self._seats[decision.lease.owner] = seat
-            limit = policy.terms.work_limit
-            self._heartbeat.watch(decision.lease, limit, _on_loop(on_gone))
+        if lease is not None:
+            self._seats[lease.owner] = seat
+            gone = partial(self._gone, seat, _on_loop(on_gone))
+            self._heartbeat.watch(lease, terms.work_limit, gone)
         return decision
 
     async def finish(self, lease: Lease, ending: Ending, policy: Policy) -> Finished:
@@ -146,7 +151,7 @@ class AsyncGuard:
         seat = self._seats.pop(lease.owner, None)
         self._heartbeat.ending(lease)
         try:
-            finished = await arun(flow, self._perform, self._know)
+            finished = await arun(flow, self._perform, self._at_once)
             self._heartbeat.unwatch(lease)
             if isinstance(finished, Unrecorded):
                 late = flows.ending_command(lease, ending, policy.terms)
@@ -158,11 +163,13 @@ class AsyncGuard:
                 self._flights.leave(seat)
         return finished
 
-    async def winner(self, lease: Lease, *, wait_for: timedelta = NO_WAIT) -> Record | None:
+    async def winner(
+        self, lease: Lease, *, wait_for: timedelta = NO_WAIT
+    ) -> Record | None:
         """Wait for the outcome of whoever took the key from *lease*."""
         until = self._clock() + wait_for.total_seconds()
         flow = flows.winner(lease, until=until)
-        return await arun(flow, self._perform, self._know)
+        return await arun(flow, self._perform, self._at_once)
 
     async def find(self, identity: Identity) -> Claimed | None:
         """Read the record of *identity* without claiming it."""
@@ -177,16 +184,36 @@ class AsyncGuard:
         news = Claimed(record, record.ended_at or record.claimed_at)
         self._flights.publish(seat, news, self._clock())
 
-    def _know(self, command: c.Command) -> Any:
-        match command:
-            case c.Tell(seat, news):
-                return self._flights.publish(seat, news, self._clock())
-            case c.Hear(seat):
-                return self._flights.news_of(seat, self._clock())
-            case c.Now():
-                return self._clock()
-            case _:
-                return self._tokens()
+    def _gone(
+        self, seat: Seat, on_gone: Callable[[str], None] | None, reason: str
+    ) -> None:
+        self._flights.leave(seat)  # what it told the others holds no more
+        if on_gone is not None:
+            on_gone(reason)
+
+    def _answers(self) -> dict[type[Any], Callable[[Any], Any]]:
+        """Say what answers which command without waiting."""
+        answers: dict[type[Any], Callable[[Any], Any]] = {
+            c.NewToken: lambda _: self._tokens(),
+            c.Now: lambda _: self._clock(),
+            c.Tell: self._publish,
+            c.Hear: lambda hear: self._flights.news_of(hear.seat, self._clock()),
+        }
+        if self._store.traits.immediate:
+            self._face = self._store.blocking()
+            call = self._call_timed if self._watched else self._call
+            answers |= dict.fromkeys(get_args(c.StoreCommand), call)
+        return answers
+
+    def _call(self, command: c.StoreCommand) -> Any:
+        return command.on(self._face)
+
+    def _call_timed(self, command: c.StoreCommand) -> Any:
+        with self._timing(command):
+            return command.on(self._face)
+
+    def _publish(self, tell: c.Tell) -> None:
+        self._flights.publish(tell.seat, tell.news, self._clock())
 
     def _perform(self, command: Any) -> Awaitable[Any]:
         match command:
@@ -197,9 +224,10 @@ class AsyncGuard:
             case _ if self._watched:
                 return self._timed(command)
             case _:
-                return command.on(self._store)
+                called: Awaitable[Any] = command.on(self._store)
+                return called
 
-    async def _await_news(self, command: c.AwaitNews) -> None:
+    async def _await_news(self, command: c.AwaitNews) -> bool:
         loop = asyncio.get_running_loop()
         news: asyncio.Future[None] = loop.create_future()
 
@@ -207,24 +235,30 @@ class AsyncGuard:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(_settle, news)
 
-        if self._flights.listen(command.seat, command.seen, wake):
+        listening = self._flights.listen(command.seat, command.seen, wake)
+        if listening:
             alarm = loop.call_later(command.seconds, _settle, news)
             try:
                 await news
             finally:
                 alarm.cancel()
+        return listening is not None
 
     async def _timed(self, command: c.StoreCommand) -> Any:
+        with self._timing(command):
+            return await command.on(self._store)
+
+    @contextmanager
+    def _timing(self, command: c.StoreCommand) -> Iterator[None]:
         started = self._clock()
         failed = True
         try:
-            answer = await command.on(self._store)
+            yield
             failed = False
         finally:
             took = self._clock() - started
             name = self._store.traits.name
             self._observer.notify(StoreCalled(name, command.verb, took, failed))
-        return answer
 
 
 def _settle(news: asyncio.Future[None]) -> None:

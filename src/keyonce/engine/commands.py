@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 class NewToken:
     """Answer: an owner token that never repeats (bytes)."""
 
-    waits: ClassVar = False
-
 
 @dataclass(frozen=True, slots=True)
 class Now:
     """Answer: seconds on a clock that only goes forward (float)."""
-
-    waits: ClassVar = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +28,18 @@ class Sleep:
     """Wait about *seconds*, with jitter. Answer: None."""
 
     seconds: float
-    waits: ClassVar = True
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitNews:
-    """Wait on *seat* for news newer than *seen*, at most *seconds*. Answer: None."""
+    """Wait on *seat* for news newer than *seen*, at most *seconds*.
+
+    Answer: False when too many wait already, else True (bool).
+    """
 
     seat: Seat
     seen: int
     seconds: float
-    waits: ClassVar = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,6 @@ class Tell:
 
     seat: Seat
     news: Claimed
-    waits: ClassVar = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,6 @@ class Hear:
     """Answer: the leader's latest news as of now, or None (Claimed | None)."""
 
     seat: Seat
-    waits: ClassVar = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,6 @@ class ClaimKey:
 
     claim: Claim
     verb: ClassVar = "claim"
-    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -81,7 +75,6 @@ class CompleteKey:
 
     completion: Completion
     verb: ClassVar = "complete"
-    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -97,13 +90,10 @@ class ReleaseKey:
     reason: str
     retention_for: float | None
     verb: ClassVar = "release"
-    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
-        return store.release(
-            self.identity, self.owner, self.reason, self.retention_for
-        )
+        return store.release(self.identity, self.owner, self.reason, self.retention_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +104,6 @@ class AbandonKey:
     owner: bytes
     reason: str
     verb: ClassVar = "abandon"
-    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -127,7 +116,6 @@ class FindKey:
 
     identity: Identity
     verb: ClassVar = "find"
-    waits: ClassVar = True
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""

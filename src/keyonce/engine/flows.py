@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from keyonce.core.ending import Ending
     from keyonce.core.model import Attempt, Claimed, Fingerprint, Lease, Record
     from keyonce.core.policy import Terms
-    from keyonce.engine.commands import Command, StoreCommand
+    from keyonce.engine.commands import Command, LateCommand, StoreCommand
     from keyonce.engine.flight import Seat
 
 NOBODY: Final = b""
@@ -59,6 +59,7 @@ def begin(
     give_up_at = now + store_timeout
     patient_until = now + wait_for
     pause = FIRST_PAUSE
+    decision: Decision | None
     while True:
         seen = seat.flight.version
         if seat.leads:
@@ -76,8 +77,8 @@ def begin(
         if seat.leads:
             yield Sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
-        else:
-            yield AwaitNews(seat, seen, left)
+        elif (yield AwaitNews(seat, seen, left)) is False:
+            return decision
         owner = yield NewToken()
         give_up_at = patient_until + store_timeout
 
@@ -113,7 +114,8 @@ def follow(
         if now >= give_up_at:
             message = "The store did not answer the attempt that came before."
             raise StoreUnavailable(message)
-        yield AwaitNews(seat, 0, give_up_at - now)
+        if (yield AwaitNews(seat, 0, give_up_at - now)) is False:
+            raise StoreUnavailable("Too many wait for this key already.")
     return None
 
 
@@ -125,14 +127,14 @@ def _claim(
     witnessed: float | None,
 ) -> Claim:
     return Claim(
-        identity=attempt.identity,
-        owner=owner,
-        fingerprint=fingerprint,
-        guarantee=terms.guarantee,
-        lease_for=terms.lease_for,
-        max_crashes=terms.max_crashes,
-        witnessed=witnessed,
-        field_map=attempt.field_map,
+        attempt.identity,
+        owner,
+        fingerprint,
+        terms.guarantee,
+        terms.lease_for,
+        terms.max_crashes,
+        witnessed,
+        attempt.field_map,
     )
 
 
@@ -158,9 +160,7 @@ def courtesy(record: Record) -> float:
     return min(1.0, record.lease_for / 3)
 
 
-def insist(
-    command: StoreCommand, give_up_at: float
-) -> Generator[Command, Any, Any]:
+def insist(command: StoreCommand, give_up_at: float) -> Generator[Command, Any, Any]:
     """Repeat *command* while the store does not answer, until *give_up_at*.
 
     Raises:
@@ -188,18 +188,23 @@ def finish(
         answer = yield from insist(command, give_up_at)
     except StoreUnavailable:
         return Unrecorded()
+    return ended(lease, command, answer)
+
+
+def ended(
+    lease: Lease, command: LateCommand, answer: Any
+) -> Stored | Freed | Parked | Lost:
+    """Say what the store's *answer* to an ending *command* means."""
     match command:
         case CompleteKey():
             return completed(lease, answer)
         case ReleaseKey():
             return Freed() if answer else Lost(None)
-        case _:
+        case AbandonKey():
             return Parked() if answer else Lost(None)
 
 
-def ending_command(
-    lease: Lease, ending: Ending, terms: Terms
-) -> CompleteKey | ReleaseKey | AbandonKey:
+def ending_command(lease: Lease, ending: Ending, terms: Terms) -> LateCommand:
     """Say which store command carries *ending* out, under the lease's guarantee."""
     retention_for = terms.retention_for
     match ending:
@@ -233,9 +238,7 @@ def completed(lease: Lease, record: Record | None) -> Stored | Lost:
     return Lost(record)
 
 
-def winner(
-    lease: Lease, *, until: float
-) -> Generator[Command, Any, Record | None]:
+def winner(lease: Lease, *, until: float) -> Generator[Command, Any, Record | None]:
     """Wait for the outcome of whoever took the key from *lease*.
 
     None when there is none *until* then.

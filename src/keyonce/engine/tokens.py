@@ -15,4 +15,4 @@ def fresh_token() -> bytes:
 
 def jittered(seconds: float) -> float:
     """Give *seconds*, half to one and a half times, so that waiters spread."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - jitter is no secret
+    return seconds * random.uniform(0.5, 1.5)
