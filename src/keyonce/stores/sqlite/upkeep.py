@@ -3,9 +3,9 @@
 """The thread that keeps the file small: checkpoints, and purging what expired.
 
 Both stay off the path of a claim. A checkpoint inside a claim costs it
-milliseconds; here it runs beside the traffic. Only when the log has grown large,
-for instance behind a reader that would not end, does one checkpoint hold the
-write lock for a moment to cut the log back.
+milliseconds; here it runs beside the traffic. Only when the log has grown large
+does one hold the write lock for a moment, so that the log begins anew; when it
+has grown huge, behind a reader that would not end, it is cut off.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from keyonce.stores.sqlite.database import Database
 
 COMMITS: Final = 1000
-WAL_LARGE: Final = 64 * 1024 * 1024
-BATCH: Final = 50
+# SQLite syncs the file only when a checkpoint comes to the end of the log, which
+# beside traffic it does under the lock alone: the more was moved, the longer.
+WAL_LARGE: Final = 16 * 1024 * 1024
+HUGE: Final = 4
+FRAME: Final = 4096 + 24
+BATCH: Final = 20
 TRIES: Final = 20
 
 
@@ -106,30 +110,40 @@ class Upkeep:
             began = time.monotonic()
             purged = self._database.write(partial(procedures.purge, BATCH))
             # Leave the write lock to the traffic for longer than it was held.
-            time.sleep(max(0.005, 2 * (time.monotonic() - began)))
+            time.sleep(max(0.002, 2 * (time.monotonic() - began)))
+            self.count(purged)  # each of them touches pages of its own
+            if self._wake.is_set():
+                self._wake.clear()
+                self.checkpoint()
 
     def checkpoint(self) -> None:
         """Move what can be moved from the log into the file."""
-        self._checkpoint("PASSIVE")
+        _, frames = self._checkpoint("PASSIVE")
+        if self.log_size() >= HUGE * self.wal_large:
+            self._holding_the_lock("TRUNCATE")  # slow: it gives the disk space back
+        elif frames * FRAME >= self.wal_large:
+            self._holding_the_lock("RESTART")
+
+    def _holding_the_lock(self, mode: str) -> None:
+        """Let the log begin anew; not while somebody reads from its end."""
         for _ in range(TRIES):
-            if self.log_size() < self.wal_large or self._stopping:
-                return
             with self._database.connections.mine().lock:
-                done = self._checkpoint("TRUNCATE")
-            if done:
+                done, _ = self._checkpoint(mode)
+            if done or self._stopping:
                 return
             time.sleep(0.005)
 
-    def _checkpoint(self, mode: str) -> bool:
+    def _checkpoint(self, mode: str) -> tuple[bool, int]:
+        """Say whether it came to its end, and how many frames the log has."""
         connections = self._database.connections
         with translated():
             connection = connections.borrow()
             try:
                 pragma = f"PRAGMA wal_checkpoint({mode})"
-                busy: int = connection.execute(pragma).fetchone()[0]
+                busy, frames, _ = connection.execute(pragma).fetchone()
             finally:
                 connections.give_back(connection)
-        return not busy
+        return not busy, frames
 
     def log_size(self) -> int:
         """Give the size of the write-ahead log in bytes."""
