@@ -10,6 +10,7 @@ from keyonce.core import transitions
 from keyonce.core.model import Claimed
 from keyonce.core.states import Status
 from keyonce.engine import flows
+from keyonce.engine.flight import Seat
 from keyonce.engine.flights import Flights
 from tests.engine.samples import PAID, attempt, identity, policy
 
@@ -156,7 +157,7 @@ def test_only_so_many_wait_for_one_key():
 
 
 def test_any_number_of_threads_may_come_and_go_and_leave_nothing(flights):
-    led = []
+    led: list[Seat] = []
 
     def visit():
         for _ in range(200):
