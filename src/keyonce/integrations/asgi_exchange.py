@@ -151,9 +151,9 @@ class Exchange:
         try:
             await self._middleware.app(scope, incoming, self.out)
         except asyncio.CancelledError as cancelled:
-            if self._gone_for is None or self._running is None:
-                raise
-            self._running.uncancel()
+            # Whoever cancelled it: the work has begun and its record needs an end.
+            if self._gone_for is not None and self._running is not None:
+                self._running.uncancel()
             return cancelled
         except Exception as error:  # noqa: BLE001 - raised again after the record
             return error
@@ -171,14 +171,20 @@ class Exchange:
         """End an execution whose response never came to its end."""
         if self.out.streaming or self.out.passing:
             end = Free("event-stream") if self.out.passing else cut_off(self._policy)
-            finished = await self._finish(end)
+            finished = await self._finish_unbroken(end)
             self._visit.ended(outcome_of_end(finished, 500))
             return error or self.out.cut_off()
         failure = self._failure(error)
-        finished = await self._finish(failure.ending)
+        finished = await self._finish_unbroken(failure.ending)
         self._visit.ended(outcome_of_end(finished, 500))
         await self.out.answer(await self._failed(finished, failure))
         return error if failure.problem is None else None
+
+    async def _finish_unbroken(self, end: Ending) -> Finished:
+        """Finish in a task of its own, so that no cancellation breaks into it."""
+        if self._middleware.immediate:
+            return await self._finish(end)
+        return await asyncio.shield(asyncio.ensure_future(self._finish(end)))
 
     def _failure(self, error: BaseException | None) -> Failure:
         if self._gone_for is not None:
