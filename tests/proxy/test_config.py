@@ -77,7 +77,7 @@ mode = "observe"
 @pytest.fixture
 def file(tmp_path):
     def write(text: str) -> Path:
-        path = tmp_path / "keyonce.toml"
+        path = Path(tmp_path / "keyonce.toml")
         path.write_text(text)
         return path
 

@@ -60,6 +60,7 @@ async def program(tmp_path):
 async def refusal(folder, text) -> tuple[int, str]:
     process = start(folder, text)
     status = await asyncio.to_thread(process.wait, 20)
+    assert process.stdout
     process.stdout.close()
     return status, (folder / "log").read_text()
 

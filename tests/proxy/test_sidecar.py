@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -423,13 +424,13 @@ async def test_without_the_authoriser_nothing_is_replayed(guarded, toy):
     assert 1 == len(toy.seen)
 
 
+SHOP: dict[str, Any] = {"origin": "https://shop.example"}
 CORS = "[cors]\norigins = ['https://shop.example']\ncredentials = true\n"
-SHOP = {"origin": "https://shop.example"}
 
 
 async def test_a_preflight_of_a_named_origin_is_answered(guarded, toy):
     port = await guarded(CORS)
-    asking = {
+    asking: dict[str, Any] = {
         "access_control_request_method": "POST",
         "access_control_request_headers": "x-api-key",
     }

@@ -11,11 +11,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from keyonce.proxy.client import AiohttpConnector
 from keyonce.proxy.edge import Edge
 from keyonce.proxy.upstream import UpstreamApp
 from tests.proxy.toy import free_port, serving
+
+B = Subprotocol("b")
 
 
 class Room:
@@ -45,7 +48,7 @@ async def proxied(room):
         room,
         "127.0.0.1",
         0,
-        select_subprotocol=lambda _, offered: "b" if "b" in offered else None,
+        select_subprotocol=lambda _, offered: B if B in offered else None,
         process_request=refuse,
     ) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -75,13 +78,13 @@ async def test_headers_and_subprotocol_go_through(room):
     async with (
         proxied(room) as url,
         connect(
-            url, subprotocols=["a", "b"], additional_headers={"x-a": "1"}
+            url, subprotocols=[Subprotocol("a"), B], additional_headers={"x-a": "1"}
         ) as socket,
     ):
         chosen = socket.subprotocol
 
     headers = room.requests[0].headers
-    assert "b" == chosen
+    assert B == chosen
     assert "1" == headers["x-a"]
     assert "127.0.0.1" == headers["x-forwarded-for"]
 

@@ -10,9 +10,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
 
+from keyonce.proxy.checks import listen_on
+from keyonce.proxy.config_values import Address
 from keyonce.proxy.strict import StrictProtocol
 
 Headers = list[tuple[bytes, bytes]]
@@ -84,9 +87,13 @@ class ToyUpstream:
         self.heads.append(head)
         line, *fields = head[:-4].split(b"\r\n")
         method, target, _ = line.decode().split(" ")
-        pairs = [tuple(one.split(b": ", 1)) for one in fields]
-        headers = [(name.lower(), value) for name, value in pairs]
+        headers = pairs_of(fields)
         return Seen(method, target, headers, connection=connection)
+
+
+def pairs_of(fields: list[bytes]) -> Headers:
+    cut = (one.partition(b": ") for one in fields)
+    return [(name.lower(), value) for name, _, value in cut]
 
 
 async def body_of(seen: Seen, reader: asyncio.StreamReader) -> bytes:
@@ -121,7 +128,7 @@ def free_port() -> int:
 @asynccontextmanager
 async def serving(app, *, lifespan="off") -> AsyncIterator[int]:
     """Serve *app* as the sidecar does, in this loop; gives the port."""
-    bound = socket.create_server(("127.0.0.1", 0))
+    bound = listen_on(Address("127.0.0.1", 0), setting="listen")
     config = uvicorn.Config(
         app,
         http=StrictProtocol,
@@ -197,7 +204,7 @@ async def call(
     key: str | None = None,
     scope: str | None = "mary",
     within: float = 10,
-    **more: str,
+    **more: Any,
 ) -> Answer:
     """Send one request, read its answer whole, and close."""
     fields = [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
@@ -217,7 +224,7 @@ async def call(
 async def read_answer(reader: asyncio.StreamReader, *, bodiless=False) -> Answer:
     head = await reader.readuntil(b"\r\n\r\n")
     line, *fields = head[:-4].split(b"\r\n")
-    headers = [tuple(one.split(b": ", 1)) for one in fields]
+    headers = pairs_of(fields)
     answer = Answer(int(line.split(b" ")[1]), headers, b"")
     try:
         if not (bodiless or answer.status in (204, 304)):

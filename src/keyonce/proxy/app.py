@@ -52,6 +52,7 @@ class Sidecar:
     def __init__(self, config: Config, *, observer: Observer | None = None) -> None:
         """Open nothing yet."""
         self._config = config
+        self._rules = config.rules
         self._observer = observer
         self._stack = AsyncExitStack()
         self._app: App | None = None
@@ -73,11 +74,12 @@ class Sidecar:
         Raises:
             ConfigurationError: the store cannot keep one of them; nothing changes.
         """
+        self._rules = tuple(rules)
         if self._guarded is None:
             return
         gateway = self._guarded.gateway
         before = gateway.rules
-        gateway.rules = Rules(rules)
+        gateway.rules = Rules(self._rules)
         try:
             gateway.check(self._guarded.store.traits)
         except IdempotencyError:
@@ -112,7 +114,7 @@ class Sidecar:
             forwarded,
             store=store,
             scope=config.scope,
-            rules=config.rules,
+            rules=self._rules,
             observer=self._observer,
             dialect=config.dialect,
             store_timeout=timedelta(seconds=config.store_timeout),

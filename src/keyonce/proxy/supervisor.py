@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from keyonce.proxy.config import Config
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
+_HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 _LOOK_EVERY: Final = 0.5
 _AFTER_DRAIN: Final = 5.0
 _LONGEST_PAUSE: Final = 5.0
@@ -115,7 +116,9 @@ class Supervisor:
             self._look()
             if self._stop_by is not None and time.monotonic() > self._stop_by:
                 logger.error("Workers that did not end in time are killed.")
-                self._tell(signal.SIGKILL)
+                for place in self._places:
+                    if place.process is not None:
+                        place.process.kill()
                 self._stop_by = math.inf
 
     def _tell(self, number: int) -> None:
@@ -135,7 +138,8 @@ class Supervisor:
         # A worker that takes another's place has the rules that hold by then.
         self.config = self.config.with_rules_of(config)
         self.reloaded(config)
-        self._tell(signal.SIGHUP)
+        if _HANG_UP is not None:
+            self._tell(_HANG_UP)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -145,7 +149,9 @@ class Supervisor:
         def reload(_signal: int, _frame: Any) -> None:
             self._reload()
 
-        handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGHUP: reload}
+        handlers = {signal.SIGINT: stop, signal.SIGTERM: stop}
+        if _HANG_UP is not None:
+            handlers[_HANG_UP] = reload
         before = {sig: signal.signal(sig, handle) for sig, handle in handlers.items()}
         try:
             yield
@@ -169,12 +175,18 @@ def _start(config: Config, bound: socket.socket) -> SpawnProcess:
 
 def work(config: Config, bound: socket.socket) -> None:
     """Be a worker: the first thing that its process runs."""
-    # Until the server listens for signals, a reload must not kill us.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    hung_up: list[int] = []
+    if _HANG_UP is not None:
+        signal.signal(_HANG_UP, lambda number, _frame: hung_up.append(number))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logs.set_up(config)
     observer = metrics.of_a_worker() if metrics.available() else None
-    raise SystemExit(Worker(config, observer=observer).run(bound))
+    worker = Worker(config, observer=observer)
+    if _HANG_UP is not None:
+        signal.signal(_HANG_UP, lambda _number, _frame: worker.reload())
+    if hung_up:
+        worker.reload()
+    raise SystemExit(worker.run(bound))
 
 
 def _end_with_parent() -> None:

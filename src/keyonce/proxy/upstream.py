@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         Awaitable,
         Callable,
         MutableMapping,
-        Sequence,
     )
 
     from keyonce.http.messages import Headers
@@ -51,7 +50,7 @@ class UpstreamApp:
         self,
         connect: Callable[[], Connector],
         *,
-        trusted: Sequence[Network] = (),
+        trusted: tuple[Network, ...] = (),
     ) -> None:
         """Connect to nothing yet."""
         self._connect = connect

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from keyonce.http.messages import Headers
     from keyonce.proxy.config_values import Network
@@ -68,7 +69,7 @@ def outgoing(
     *,
     client: str | None,
     scheme: str,
-    trusted: Sequence[Network],
+    trusted: tuple[Network, ...],
 ) -> Headers:
     """Give the request headers for the upstream, with ``Forwarded`` and its kin.
 
@@ -100,7 +101,8 @@ def for_websocket(headers: Headers) -> Headers:
     return tuple(pair for pair in headers if pair[0] not in _FOR_WEBSOCKET)
 
 
-def trusts(client: str, trusted: Sequence[Network]) -> bool:
+@lru_cache(maxsize=1024)
+def trusts(client: str, trusted: tuple[Network, ...]) -> bool:
     """Whether *client* is an address in one of the *trusted* networks."""
     try:
         address = ip_address(client)

@@ -9,7 +9,8 @@ import math
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import uvicorn
 
@@ -63,7 +64,7 @@ class Worker:
             uvicorn.Config(
                 self.sidecar,
                 http=StrictProtocol,
-                ws="websockets-sansio",
+                ws=_websockets(),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -74,7 +75,7 @@ class Worker:
                 timeout_graceful_shutdown=math.ceil(self._config.drain),
             ),
             stopping=self._stopping,
-            reload=self._reload,
+            reload=self.reload,
         )
         server.run(sockets=[bound])
         return 0 if server.started else STARTUP_FAILED
@@ -83,7 +84,8 @@ class Worker:
         if self.sidecar.stop_by is None:
             self.sidecar.stop_by = time.monotonic() + self._config.drain
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """Read the rules again; those that cannot be read change nothing."""
         try:
             config = self._config.read_again()
             self.sidecar.take_rules(config.rules)
@@ -93,6 +95,11 @@ class Worker:
         logger.warning("%d rules taken from %s", len(config.rules), config.source)
         if self._reloaded:
             self._reloaded(config)
+
+
+def _websockets() -> Literal["websockets-sansio", "none"]:
+    """Choose what speaks WebSocket; without it an upgrade is refused upstream."""
+    return "websockets-sansio" if find_spec("websockets") else "none"
 
 
 def _style(config: Config) -> Any:
