@@ -49,6 +49,21 @@ def _close(value: Any) -> None:
         asyncio.run(closing)
 
 
+async def shut_down(app) -> None:
+    """Start and end the life of *app* as a server does."""
+    told = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    heard = []
+
+    async def receive():
+        return next(told)
+
+    async def send(message):
+        heard.append(message["type"])
+
+    await app({"type": "lifespan", "app": app}, receive, send)
+    assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == heard
+
+
 @pytest.mark.parametrize("source", WITH_PYTHON, ids=name_of)
 def test_every_snippet_runs(source, run):
     run(source)
@@ -71,7 +86,9 @@ def test_the_starlette_app_of_the_readme_answers_a_retry_from_the_record(run):
         headers = {"X-Api-Key": "ann", "Idempotency-Key": "payment-4711-a8f3"}
         async with httpx2.AsyncClient(transport=transport, base_url="http://t") as http:
             answers = [await http.post("/payments", headers=headers) for _ in range(2)]
-            return [*answers, await http.post("/payments", headers={"X-Api-Key": "a"})]
+            unkeyed = await http.post("/payments", headers={"X-Api-Key": "ann"})
+        await shut_down(app)
+        return [*answers, unkeyed]
 
     first, retry, unkeyed = asyncio.run(twice())
 
