@@ -66,13 +66,18 @@ class Connections:
         """End what `hold` began."""
         self.lock.release()
 
-    def undo(self) -> None:
-        """Roll back what the holder began; drop a connection that cannot."""
+    def undo(self) -> bool:
+        """Roll back what the holder began; say whether that is certain.
+
+        A connection that cannot roll back is dropped.
+        """
         try:
             if self._writer is not None and self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+                return True
         except sqlite3.Error:
             self._close_writer()
+        return False
 
     def take(self) -> sqlite3.Connection | None:
         """Give a connection that reads, if there is one idle."""

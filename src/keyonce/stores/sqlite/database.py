@@ -134,8 +134,8 @@ class Database:
     def transact(
         self, connection: sqlite3.Connection, deadline: float, step: Callable[[], R]
     ) -> R:
-        """Take the write lock before anything is read (F-60), do *step*, commit."""
-        patiently(partial(connection.execute, "BEGIN IMMEDIATE"), deadline)
+        """Do *step* in a transaction of its own."""
+        self.begin(connection, deadline)
         try:
             answer = step()
             connection.execute("COMMIT")
@@ -143,6 +143,10 @@ class Database:
             self.connections.undo()
             raise
         return answer
+
+    def begin(self, connection: sqlite3.Connection, deadline: float) -> None:
+        """Take the write lock before anything is read (F-60)."""
+        patiently(partial(connection.execute, "BEGIN IMMEDIATE"), deadline)
 
     def carry_out(
         self, connection: sqlite3.Connection, job: Callable[[float], Procedure[R]]

@@ -131,21 +131,21 @@ class GroupWriter:
     def _together(
         self, connection: sqlite3.Connection, orders: list[Order], deadline: float
     ) -> bool:
-        """Do all *orders* in one transaction, or none."""
-        begun = False
+        """Do all *orders* in one transaction; say no when each is to be done alone.
 
-        def step() -> None:
-            nonlocal begun
-            begun = True
+        After a failed COMMIT that may have taken effect nothing is done again:
+        whoever asked may repeat it.
+        """
+        self._database.begin(connection, deadline)
+        try:
             for order in orders:
                 self._do(connection, order)
-
-        try:
-            self._database.transact(connection, deadline, step)
-        except Exception:
-            if not begun:
-                raise
-            return False
+            connection.execute("COMMIT")
+        except BaseException as error:
+            undone = self._database.connections.undo()
+            if undone and len(orders) > 1 and isinstance(error, Exception):
+                return False
+            raise
         return True
 
     def _do(self, connection: sqlite3.Connection, order: Order) -> None:

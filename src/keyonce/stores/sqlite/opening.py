@@ -27,7 +27,7 @@ _VERSION_TABLE: Final = (
     "(version INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 )
 _VERSION: Final = "SELECT max(version) FROM keyonce_schema"
-_HAS_VERSIONS: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'keyonce_schema'"
+_HAS_VERSIONS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'keyonce_schema'"
 
 
 def check_place(path: Path, mount_table: Path) -> None:
