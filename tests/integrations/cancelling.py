@@ -7,11 +7,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from keyonce.stores.memory import AsyncMemoryStore
 
 
-class CancelledAt(Coroutine):
+class CancelledAt(Coroutine[Any, Any, None]):
     """*work*, whose task is cancelled when it suspends for the *nth* time."""
 
     def __init__(self, work, nth):
@@ -39,7 +40,9 @@ class CancelledAt(Coroutine):
         self._left -= 1
         if self._left == 0:
             self.reached = True
-            asyncio.current_task().cancel()
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
 
 
 class SuspendingStore:

@@ -149,7 +149,7 @@ async def test_a_loop_may_cancel_the_work_anywhere(make_store, size, guarantee):
     reached = True
     while reached:
         nth += 1
-        works = []
+        works: list[CancelledAt] = []
 
         def cancelling(loop, work, works=works, nth=nth, **options):
             if work.__qualname__ == DETACHED and not works:

@@ -204,7 +204,7 @@ class IdempotencyMiddleware:
             return
         try:
             attempt = await self._attempt(visit, identity, body)
-            exchange = Exchange(self, visit, scope, send)
+            exchange = Exchange(self, visit, scope, receive, send)
             if await exchange.settled(attempt):
                 body.close()
                 return
@@ -216,7 +216,7 @@ class IdempotencyMiddleware:
         try:
             await done
         except asyncio.CancelledError:
-            exchange.client_gone()
+            exchange.cancelled()
             raise
 
     async def _attempt(self, visit: Visit, identity: Identity, body: Body) -> Attempt:
@@ -317,8 +317,9 @@ class IdempotencyMiddleware:
 
     async def drain(self) -> None:
         """Wait for guarded work under way, up to the drain time."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self._drain)
+        under_way = {task for task in self._tasks if task is not None}
+        if under_way:
+            await asyncio.wait(under_way, timeout=self._drain)
 
     async def close(self) -> None:
         """End the guard, and the store if it was opened here."""
@@ -351,7 +352,7 @@ async def write_response(
         {
             "type": "http.response.start",
             "status": answer.status,
-            "headers": answer.headers,
+            "headers": [*answer.headers],  # middlewares further out change it
         }
     )
     body = b"" if bodiless else answer.body

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from keyonce.http.messages import Body, Headers
     from keyonce.http.problem import Problem
     from keyonce.integrations.asgi import IdempotencyMiddleware
-    from keyonce.integrations.asgi_request import Scope, Send
+    from keyonce.integrations.asgi_request import Receive, Scope, Send
     from keyonce.integrations.asgi_response import Conclusion, Sent
     from keyonce.integrations.gateway import Visit
 
@@ -51,7 +51,12 @@ class Exchange:
     """The work on one guarded request, in a task that outlives the client."""
 
     def __init__(
-        self, middleware: IdempotencyMiddleware, visit: Visit, scope: Scope, send: Send
+        self,
+        middleware: IdempotencyMiddleware,
+        visit: Visit,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Work for *visit*, sending through *send*."""
         self._middleware = middleware
@@ -60,15 +65,22 @@ class Exchange:
         self._visit = visit
         self._policy = visit.rule.policy
         self._scope = scope
+        self._receive = receive
         self._send = send
         self._lease: Lease | None = None
         self._running: asyncio.Task[None] | None = None
         self._gone_for: str | None = None
         self._out: Outgoing | None = None
 
-    def client_gone(self) -> None:
-        """Stop sending: nobody is there. The work goes on."""
+    def client_gone(self) -> bool:
+        """Stop sending: nobody is there. Say whether the work need not go on."""
         self.out.gone = True
+        return self.out.passing or self.out.unprotected
+
+    def cancelled(self) -> None:
+        """Hear that the server has cancelled the request."""
+        if self.client_gone() and self._running is not None:
+            self._running.cancel()
 
     @property
     def out(self) -> Outgoing:
@@ -144,7 +156,7 @@ class Exchange:
             raise error
 
     async def _run(self, body: Body) -> BaseException | None:
-        incoming = Incoming(body)
+        incoming = Incoming(body, self._receive, self.client_gone)
         # Extensions would let the app answer past us; it is offered none.
         scope = {**self._scope, "extensions": {}}
         self._running = asyncio.current_task()
@@ -289,7 +301,12 @@ class Exchange:
         authorize = self._middleware.authorize_replay
         if authorize is None:
             return True
-        if await authorize(self._visit.head, decision.record):
+        try:
+            allowed = await authorize(self._visit.head, decision.record)
+        except BaseException:
+            self._visit.ended(Outcome.FORBIDDEN)
+            raise
+        if allowed:
             return True
         await self._refuse(catalogue.replay_forbidden(), Outcome.FORBIDDEN)
         return False

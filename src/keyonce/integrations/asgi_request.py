@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class TooLarge(Exception):  # noqa: N818 - a way out of reading, not a fault
+class TooLarge(Exception):
     """The body is over the operation's bound."""
 
 
-class Disconnected(Exception):  # noqa: N818 - a way out of reading, not a fault
+class Disconnected(Exception):
     """The client went before its request was whole."""
 
 
@@ -96,11 +96,18 @@ class Incoming:
     """Gives a whole body to the app. The client going is not told to it.
 
     Work that has begun is carried through, so the app hears of a disconnect
-    only when its response is over.
+    only when its response is over, or when nothing of it is guarded.
     """
 
-    def __init__(self, body: Body) -> None:
-        """Give *body*, once."""
+    def __init__(
+        self, body: Body, receive: Receive, client_gone: Callable[[], bool]
+    ) -> None:
+        """Give *body*, once; then listen to *receive*.
+
+        *client_gone* is told when the client goes, and says whether the app is.
+        """
+        self._receive = receive
+        self._client_gone = client_gone
         pieces = body.chunks()
         self._pieces: Iterator[bytes] | None = pieces
         self._next: bytes | None = next(pieces, None)
@@ -122,8 +129,18 @@ class Incoming:
         if not self._over:
             waiting = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
-            await waiting
+            listening = asyncio.ensure_future(self._listen(waiting))
+            try:
+                await waiting
+            finally:
+                listening.cancel()
         return {"type": "http.disconnect"}
+
+    async def _listen(self, waiting: asyncio.Future[None]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._client_gone():
+            _done(waiting)
 
     def over(self) -> None:
         """Say that the response is over."""

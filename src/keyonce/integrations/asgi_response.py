@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Conclude = Callable[["Sent"], Awaitable["Conclusion"]]
 
 
-class ResponseCutOff(Exception):  # noqa: N818 - the server closes the connection
+class ResponseCutOff(Exception):
     """A streamed answer could not be recorded: its end must not be sent."""
 
 
@@ -197,7 +197,8 @@ class Outgoing:
         self, headers: Headers, *, early: bool, extra: Headers = ()
     ) -> None:
         status = 0 if self.sent is None else self.sent.status
-        outward = (*self._outward(headers, early=early), *extra)
+        # A list: middlewares further out change it in place.
+        outward = [*self._outward(headers, early=early), *extra]
         await self._deliver(
             {"type": "http.response.start", "status": status, "headers": outward}
         )
@@ -224,7 +225,7 @@ class Outgoing:
             {
                 "type": "http.response.start",
                 "status": response.status,
-                "headers": response.headers,
+                "headers": [*response.headers],
             }
         )
 
@@ -241,12 +242,15 @@ class Outgoing:
         return ResponseCutOff("The app ended before its response did.")
 
     async def _deliver(self, message: dict[str, Any]) -> None:
-        if self.gone:
-            return
-        try:
-            await self._send(message)
-        except OSError:
-            self.gone = True
+        if not self.gone:
+            try:
+                await self._send(message)
+            except OSError:
+                self.gone = True
+        # What is not guarded need not be carried through.
+        if self.gone and (self.passing or self.unprotected):
+            gone = "The client has gone."
+            raise OSError(gone)
 
     def close(self) -> None:
         """Forget the kept copy."""

@@ -83,7 +83,7 @@ class Gateway:
         self.observer = observer or NoObserver()
         self.dialect = dialect
         self.space = space or SpillSpace()
-        self._telling = not isinstance(self.observer, NoObserver)
+        self.telling = not isinstance(self.observer, NoObserver)
         self._secrets = secrets or Secrets()
         self._fingerprinters: dict[FingerprintRecipe, Fingerprinter] = {}
         self._usual: dict[str, float] = {}
@@ -174,7 +174,7 @@ class Visit:
         self.key_age: float | None = None
         self.weak: str | None = None
         self.would: Outcome | None = None
-        if gateway._telling:
+        if gateway.telling:
             gateway.observer.notify(Arrived(rule.label, identity))
 
     def attempt(self, identity: Identity, body: Body) -> Attempt:
@@ -228,7 +228,7 @@ class Visit:
         label = self.rule.label
         work = Attending(lease.identity, label, lease.execution, first)
         attending(work).__enter__()
-        if self._gateway._telling:
+        if self._gateway.telling:
             started = Started(label, lease.identity, lease.execution)
             self._gateway.observer.notify(started)
 
@@ -245,7 +245,7 @@ class Visit:
         if self._told:
             return
         self._told = True
-        if self._gateway._telling:
+        if self._gateway.telling:
             took = time.monotonic() - self.came_at
             event = Ended(
                 rule=self.rule.label,
