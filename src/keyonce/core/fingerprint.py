@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -51,9 +52,9 @@ _FIELDS: Final = b"f"
 _PARTS: Final = b"m"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made of every request
 class FingerprintSource:
-    """What a fingerprint is made of.
+    """What a fingerprint is made of. Nobody changes it.
 
     *target* is the raw path with ``?`` and the query, *media_type* the whole
     Content-Type value or empty, *headers* all headers with lower-case names.
@@ -67,8 +68,8 @@ class FingerprintSource:
     headers: tuple[tuple[bytes, bytes], ...]
     size: int
     chunks: Callable[[], Iterator[bytes]]
-    _memo: list[tuple[tuple[Pointer, ...], Document | None]] = field(
-        default_factory=list, init=False, repr=False, compare=False
+    _memo: tuple[tuple[Pointer, ...], Document | None] | None = field(
+        default=None, init=False, repr=False, compare=False
     )
 
     def document(self, exclude: tuple[Pointer, ...]) -> Document | None:
@@ -77,14 +78,15 @@ class FingerprintSource:
         The last reading of a small body is kept. One of a large body takes many
         times its size and would live as long as the request.
         """
-        for excluded, document in self._memo:
-            if excluded == exclude:
-                return document
-        if self.size > CANONICAL_UP_TO or not _is_json(bare_type(self.media_type)):
+        memo = self._memo
+        if memo is not None and memo[0] == exclude:
+            return memo[1]
+        kind = kind_of(self.media_type)[1]
+        if kind != _JSON or self.size > CANONICAL_UP_TO:
             return None
         document = read_json(b"".join(self.chunks()), exclude)
         if self.size <= _KEPT_UP_TO:
-            self._memo[:] = ((exclude, document),)
+            self._memo = (exclude, document)
         return document
 
 
@@ -118,12 +120,12 @@ class Fingerprinter:
 
     def of(self, source: FingerprintSource) -> Fingerprint:
         """Make the fingerprint of a request."""
-        media_type = bare_type(source.media_type)
+        media_type, kind = kind_of(source.media_type)
         head = self._head(source, media_type)
-        form = self._canonical(source, media_type)
+        form = None if kind == _RAW else self._canonical(source, kind)
         if form is None:
             return Fingerprint(self.scheme, self._raw(head + _RAW, source))
-        return Fingerprint(self.scheme, self._digest(head + form))
+        return Fingerprint(self.scheme, self._digest(head + kind + form))
 
     def under(self, scheme: str, source: FingerprintSource) -> Fingerprint | None:
         """Make the fingerprint of the same request under another scheme.
@@ -186,20 +188,16 @@ class Fingerprinter:
             head += pairs(named)
         return head
 
-    def _canonical(self, source: FingerprintSource, media_type: bytes) -> bytes | None:
-        """Give the kind and the canonical form of the body, if it has one."""
-        form = None
-        kind = _RAW
-        if media_type.startswith(b"multipart/"):
-            kind, form = _PARTS, digest_parts(source.media_type, source.chunks())
-        elif source.size > CANONICAL_UP_TO:
+    def _canonical(self, source: FingerprintSource, kind: bytes) -> bytes | None:
+        """Give the canonical form of a body of this *kind*, if it has one."""
+        if kind == _PARTS:
+            return digest_parts(source.media_type, source.chunks())
+        if source.size > CANONICAL_UP_TO:
             return None
-        elif _is_json(media_type):
-            document = source.document(self._exclude)
-            kind, form = _JSON, None if document is None else document.canonical()
-        elif media_type == _FORM:
-            kind, form = _FIELDS, canonical_form(b"".join(source.chunks()))
-        return None if form is None else kind + form
+        if kind == _FIELDS:
+            return canonical_form(b"".join(source.chunks()))
+        document = source.document(self._exclude)
+        return None if document is None else document.canonical()
 
     def _digest(self, data: bytes) -> bytes:
         if self._secret is None:
@@ -237,8 +235,16 @@ def bare_type(content_type: bytes) -> bytes:
     return content_type.partition(b";")[0].strip().lower()
 
 
-def _is_json(media_type: bytes) -> bool:
-    return media_type == b"application/json" or media_type.endswith(b"+json")
+# Services are sent few types over and over; the bound is for those that are not.
+@lru_cache(maxsize=64)
+def kind_of(content_type: bytes) -> tuple[bytes, bytes]:
+    """Give the bare type, and the kind of canonical form that it may have."""
+    media_type = bare_type(content_type)
+    if media_type.startswith(b"multipart/"):
+        return media_type, _PARTS
+    if media_type == b"application/json" or media_type.endswith(b"+json"):
+        return media_type, _JSON
+    return media_type, _FIELDS if media_type == _FORM else _RAW
 
 
 def _name(header: tuple[bytes, bytes]) -> bytes:

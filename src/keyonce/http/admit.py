@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from keyonce.core.events import Outcome
 from keyonce.core.model import Identity
@@ -14,8 +14,6 @@ from keyonce.core.rollout import Stage
 from keyonce.http import catalogue
 from keyonce.http.dialect import DIALECT
 from keyonce.http.header import BadKey, parse_key, weakness
-from keyonce.http.operation import operation_at
-from keyonce.http.rawpath import normal_path
 from keyonce.http.scope import MissingScope
 
 if TYPE_CHECKING:
@@ -52,8 +50,7 @@ class Refuse:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(NamedTuple):
     """The request has a good key.
 
     *stage* is the one that holds for this key: in ``enforce`` it is claimed, in
@@ -99,17 +96,17 @@ def admit(
     A key on a request that no rule matches is ignored, on GET, HEAD, OPTIONS and
     TRACE always. The scope is asked only for a request with a good key.
     """
-    path = normal_path(head.raw_path)
-    rule = rules.find_at(head.method, path)
+    rule, operation = rules.route(head.method, head.raw_path)
     if rule is None:
         return UNMATCHED
-    rollout = rule.policy.rollout()
+    policy = rule.policy
+    rollout = policy.rollout()
     if rollout.stage is Stage.OFF:
         return Bypass(rule)
     values = head.values(dialect.key_name)
     if not values:
         return _unkeyed(rule, rollout, dialect)
-    key = parse_key(values, rule.policy.key_format)
+    key = parse_key(values, policy.key_format)
     if isinstance(key, BadKey):
         problem = catalogue.invalid_key(key.detail, header=dialect.key_header)
         return _refused(problem, Outcome.INVALID_KEY, rule, rollout)
@@ -117,8 +114,7 @@ def admit(
     if isinstance(told, MissingScope):
         problem = catalogue.missing_scope(told.detail, header=dialect.key_header)
         return _refused(problem, Outcome.MISSING_SCOPE, rule, rollout)
-    identity = Identity(told, operation_at(head.method, path), key)
-    return _guarded(rule, identity, rollout)
+    return _guarded(rule, Identity(told, operation, key), rollout)
 
 
 def _unkeyed(rule: Rule, rollout: Rollout, dialect: Dialect) -> Admission:

@@ -46,7 +46,8 @@ _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
-_TRUE: Final = b"true"
+_REPLAYED: Final = ((REPLAYED, b"true"),)
+_REPLAYED_TWICE: Final = (*_REPLAYED, (REPLAYED_ALIAS, b"true"))
 _OK: Final = 200
 _LAST_INSTANT: Final = 253_402_300_799
 
@@ -97,18 +98,16 @@ def outcome_of(decision: Answerable) -> Outcome:
 def _replay(
     record: Record, stored: StoredResult, head: RequestHead, dialect: Dialect
 ) -> Response:
+    status, body = stored.status, stored.body
     origins = head.values(b"origin")
     origin = origins[0] if len(origins) == 1 else None
-    bodiless = stored.status in BODILESS or stored.status < _OK
-    body = b"" if bodiless else stored.body
-    headers = [*replayed_headers(stored.headers, origin)]
-    if not bodiless:
-        headers.append((b"content-length", b"%d" % len(body)))
-    headers.append((REPLAYED, _TRUE))
-    if dialect.replayed_alias:
-        headers.append((REPLAYED_ALIAS, _TRUE))
-    headers.extend(expires_header(record.expires_at))
-    return Response(stored.status, tuple(headers), body)
+    headers = replayed_headers(stored.headers, origin)
+    if status in BODILESS or status < _OK:
+        body = b""
+    else:
+        headers += ((b"content-length", b"%d" % len(body)),)
+    headers += _REPLAYED_TWICE if dialect.replayed_alias else _REPLAYED
+    return Response(status, headers + expires_header(record.expires_at), body)
 
 
 def _problem(
@@ -202,7 +201,7 @@ def expires_header(expires_at: float | None) -> Headers:
     """Give ``Idempotency-Expires``, never later than the truth; none for None."""
     if expires_at is None or not 0 <= expires_at <= _LAST_INSTANT:
         return ()
-    return ((EXPIRES, http_date(expires_at)),)
+    return ((EXPIRES, _date(floor(expires_at))),)
 
 
 def http_date(instant: float) -> bytes:

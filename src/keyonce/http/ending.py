@@ -29,6 +29,7 @@ _SERVER_ERROR: Final = 500
 _SWITCHING: Final = 101
 _BROKEN_UPSTREAM: Final = frozenset({502, 504})
 _EVENT_STREAM: Final = b"text/event-stream"
+_NAMED_TYPE: Final = len(b"content-type")
 
 
 def passes_through(status: int, headers: Headers) -> bool:
@@ -39,7 +40,7 @@ def passes_through(status: int, headers: Headers) -> bool:
     if status == _SWITCHING:
         return True
     for name, value in headers:
-        if name.lower() == b"content-type":
+        if len(name) == _NAMED_TYPE and name.lower() == b"content-type":
             kind = value.partition(b";")[0].strip().lower()
             if kind == _EVENT_STREAM:
                 return True

@@ -22,6 +22,7 @@ MAX_KEY: Final = 255
 _SHORT: Final = 8
 
 _BARE: Final = re.compile(rb"[\x21\x23-\x2b\x2d-\x7e]+")
+_PLAIN: Final = re.compile(rb"[\x21\x23-\x2b\x2d-\x7e]{1,%d}" % MAX_KEY)
 _VISIBLE: Final = re.compile(rb"[\x20-\x7e]+")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _COUNTER: Final = re.compile(r"(?:[^0-9]*[-_.:/#]|[a-z]+|[A-Z]+)[0-9]{1,6}")
@@ -61,6 +62,8 @@ def parse_key(
     """
     if len(values) != 1:
         return _ONE_LINE
+    if key_format is KeyFormat.ANY and _PLAIN.fullmatch(values[0]):
+        return values[0].decode("ascii")  # what most clients send
     value = values[0].strip(b" \t")
     if not value:
         return _EMPTY

@@ -134,11 +134,13 @@ def kept_headers(
     """
     kinds = [_kind(name) for name, _ in headers]
     kept_kinds = _WITH_CORS if keep_cors else _WITHOUT_CORS
-    if not (policy.keep_headers or policy.drop_headers or _Kind.CONNECTION in kinds):
+    if not (policy.keep_headers or policy.drop_headers or _CONNECTION in kinds):
         return tuple(
-            header
-            for header, kind in zip(headers, kinds, strict=True)
-            if kind in kept_kinds
+            [
+                header
+                for header, kind in zip(headers, kinds, strict=True)
+                if kind in kept_kinds
+            ]
         )
     keep, drop = _chosen(policy.keep_headers), _chosen(policy.drop_headers)
     named = _named_by_connection(headers)
@@ -165,6 +167,8 @@ class _Kind(Enum):
 _WITHOUT_CORS: Final = (_Kind.PLAIN,)
 _WITH_CORS: Final = (_Kind.PLAIN, _Kind.CORS)
 _NEVER_KINDS: Final = (_Kind.NEVER, _Kind.CONNECTION)
+_CONNECTION: Final = _Kind.CONNECTION
+_PLAIN: Final = _Kind.PLAIN
 
 
 # Services send few names over and over; the bound is for those that do not.
@@ -195,6 +199,13 @@ def replayed_headers(headers: Headers, origin: bytes | None) -> Headers:
     Access-Control-* only where the stored answer allowed this origin. What could
     never have been stored is left out: the row may be forged.
     """
+    plain = [
+        header
+        for header in headers
+        if _kind(header[0]) is _PLAIN and not header[1].translate(None, _LEGAL)
+    ]
+    if len(plain) == len(headers):
+        return headers
     kinds = [_kind(name) for name, _ in headers]
     same = _Kind.CORS in kinds and _allows(headers, origin)
     return tuple(
@@ -234,10 +245,12 @@ def without_own(headers: Headers) -> Headers:
     Steering headers are for us, and the marks of a replay are ours to set.
     """
     for name, _ in headers:
-        if _own(name.lower()):
-            return tuple(header for header in headers if not _own(header[0].lower()))
+        if _own(name):
+            return tuple(header for header in headers if not _own(header[0]))
     return headers
 
 
-def _own(name: bytes) -> bool:
+@lru_cache(maxsize=1024)
+def _own(raw_name: bytes) -> bool:
+    name = raw_name.lower()
     return name.startswith(STEERING_PREFIX) or name in MARKS

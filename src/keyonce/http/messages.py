@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made of every request
 class RequestHead:
-    """All of a request but its body.
+    """All of a request but its body. Nobody changes it.
 
     Header names are lower-case, in order and with duplicates. *raw_path* is the
     path as received, percent-escapes included; *context* is the ASGI scope or
@@ -32,10 +32,24 @@ class RequestHead:
     context: Mapping[str, Any] = field(
         default_factory=lambda: NO_CONTEXT, repr=False, compare=False
     )
+    _by_name: dict[bytes, list[bytes]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
-    def values(self, name: bytes) -> list[bytes]:
+    def values(self, name: bytes) -> Sequence[bytes]:
         """Give every value of header *name* (lower-case), one per field line."""
-        return [value for header, value in self.headers if header == name]
+        if self._by_name is None:
+            self._by_name = _by_name(self.headers)
+        return self._by_name.get(name, ())
+
+
+def _by_name(headers: Headers) -> dict[bytes, list[bytes]]:
+    by_name = {name: [value] for name, value in headers}
+    if len(by_name) != len(headers):
+        by_name = {name: [] for name in by_name}
+        for name, value in headers:
+            by_name[name].append(value)
+    return by_name
 
 
 class Body(Protocol):
@@ -52,8 +66,7 @@ class Body(Protocol):
         """Forget the bytes. Closing twice is fine."""
 
 
-@dataclass(frozen=True, slots=True)
-class BytesBody:
+class BytesBody(NamedTuple):
     """A body in memory."""
 
     data: bytes = b""
@@ -67,6 +80,10 @@ class BytesBody:
         """Give the bytes in one piece, or none when empty."""
         if self.data:
             yield self.data
+
+    def read(self) -> bytes:
+        """Give all the bytes."""
+        return self.data
 
     def close(self) -> None:
         """Do nothing: memory needs no closing."""

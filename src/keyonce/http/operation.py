@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LONGEST: Final = 512
+ROUTES_KEPT: Final = 1024
+ROUTE_KEPT: Final = 256
 
 
 def operation_of(method: str, raw_path: bytes) -> str:
@@ -29,11 +32,10 @@ def operation_of(method: str, raw_path: bytes) -> str:
     no part in it, so changing them forgets no key. A name longer than 512 ends in
     the SHA-256 of the whole instead, so that every store can index it.
     """
-    return operation_at(method, normal_path(raw_path))
+    return _operation_at(method, normal_path(raw_path))
 
 
-def operation_at(method: str, path: str) -> str:
-    """Name the operation at *path*, which ``normal_path`` gave."""
+def _operation_at(method: str, path: str) -> str:
     name = f"{method.upper()} {path}"
     return name if len(name) <= LONGEST else _shortened(name)
 
@@ -83,6 +85,7 @@ class Rules:
         self._rules = tuple(rules)
         _refuse_unreachable(self._rules)
         self._finders = {method: self._finder(method) for method in GUARDABLE}
+        self._known_route = lru_cache(ROUTES_KEPT)(self._route)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self._rules)
@@ -92,10 +95,19 @@ class Rules:
 
     def find(self, method: str, raw_path: bytes) -> Rule | None:
         """Give the rule for a request, or None where it passes unguarded."""
-        return self.find_at(method, normal_path(raw_path))
+        return self._find_at(method, normal_path(raw_path))
 
-    def find_at(self, method: str, path: str) -> Rule | None:
-        """Give the rule for a request to *path*, which ``normal_path`` gave."""
+    def route(self, method: str, raw_path: bytes) -> tuple[Rule | None, str]:
+        """Give the rule for a request, and the name of its operation."""
+        if len(method) + len(raw_path) > ROUTE_KEPT:
+            return self._route(method, raw_path)
+        return self._known_route(method, raw_path)  # most requests go to few paths
+
+    def _route(self, method: str, raw_path: bytes) -> tuple[Rule | None, str]:
+        path = normal_path(raw_path)
+        return self._find_at(method, path), _operation_at(method, path)
+
+    def _find_at(self, method: str, path: str) -> Rule | None:
         finder = self._finders.get(method) or self._finders.get(method.upper())
         if finder is None:
             return None

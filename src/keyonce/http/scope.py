@@ -24,6 +24,7 @@ import hashlib
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from keyonce.core.errors import ConfigurationError
@@ -31,6 +32,7 @@ from keyonce.http.dialect import KEY_HEADER, check_header_name
 from keyonce.http.messages import RequestHead
 
 LONGEST: Final = 255
+SCOPES_KEPT: Final = 1024
 _DOMAIN: Final = b"keyonce scope 1\0"
 _ROTATING: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 
@@ -54,12 +56,15 @@ class HeaderScope:
     commas_ok: bool
     _name: bytes = field(init=False, repr=False, compare=False)
     _seed: Any = field(init=False, repr=False, compare=False)
+    _known: Callable[[bytes], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Prepare what is the same for every request."""
         name = self.name.lower().encode()
         object.__setattr__(self, "_name", name)
         object.__setattr__(self, "_seed", hashlib.sha256(_DOMAIN + name + b"\0"))
+        # Callers come back: those of late need no new digest.
+        object.__setattr__(self, "_known", lru_cache(SCOPES_KEPT)(self._digest))
 
     def __call__(self, head: RequestHead) -> str | MissingScope:
         """Give the scope of *head*."""
@@ -73,10 +78,13 @@ class HeaderScope:
         if b"," in value and not self.commas_ok:
             return MissingScope(self._twice())
         if self.hashed:
-            digest = self._seed.copy()
-            digest.update(value)
-            return _letters(digest.digest())
+            return self._digest(value) if len(value) > LONGEST else self._known(value)
         return _fitted(f"{self._name.decode()}:{value.decode('latin-1')}")
+
+    def _digest(self, value: bytes) -> str:
+        digest = self._seed.copy()
+        digest.update(value)
+        return _letters(digest.digest())
 
     def _absent(self) -> str:
         return f"The header {self.name} says whose key it is, and is not there."

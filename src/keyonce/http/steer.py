@@ -20,6 +20,7 @@ OUTCOME: Final = b"keyonce-outcome"
 RETENTION: Final = b"keyonce-retention"
 REFERENCE: Final = b"keyonce-reference"
 
+_LONG: Final = len(STEERING_PREFIX)
 _REFERENCE: Final = re.compile(r"[ -~]{1,255}").fullmatch
 
 
@@ -55,8 +56,8 @@ def read_steering(headers: Headers) -> Steering:
     """
     found: dict[bytes, list[str]] = {}
     for name, value in headers:
-        low = name.lower()
-        if low.startswith(STEERING_PREFIX):
+        if name[:_LONG].lower() == STEERING_PREFIX:
+            low = name.lower()
             found.setdefault(low, []).append(value.decode("latin-1").strip(" \t"))
     return _read(found) if found else UNSTEERED
 
