@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+import jwt
 import pytest
 
 from keyonce.core.errors import ConfigurationError
@@ -362,7 +363,6 @@ def scope_of(config, *fields) -> object:
 
 
 def test_a_verified_claim_is_the_scope(file):
-    jwt = pytest.importorskip("jwt")
     config = load(file(JWT), {}, {})
     first = jwt.encode({"sub": "mary", "jti": "1"}, SECRET, "HS256")
     refreshed = jwt.encode({"sub": "mary", "jti": "2"}, SECRET, "HS256")
@@ -377,7 +377,6 @@ def test_a_verified_claim_is_the_scope(file):
 
 @pytest.mark.parametrize("why", ["forged", "expired", "without", "twice", "unsigned"])
 def test_a_claim_that_is_not_verified_is_none(why, file):
-    jwt = pytest.importorskip("jwt")
     config = load(file(JWT), {}, {})
     tokens = {
         "forged": [jwt.encode({"sub": "mary"}, SECRET + "!", "HS256")],
