@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from keyonce.testing.clock import FakeClock
-from tests.engine.worlds import Loop, Threads, World
+from tests.engine.worlds import Loop, Threads, WaitingLoop, World
 
 
-@pytest.fixture(params=[Threads, Loop], ids=["threads", "loop"])
+@pytest.fixture(
+    params=[Threads, Loop, WaitingLoop], ids=["threads", "loop", "waiting-loop"]
+)
 def face(request):
     return request.param()
 

@@ -15,6 +15,7 @@ from keyonce.engine.commands import (
     ClaimKey,
     CompleteKey,
     Hear,
+    LetGo,
     NewToken,
     Now,
     Sleep,
@@ -42,6 +43,7 @@ class Play:
         self.slept: list[float] = []
         self.told: list[Claimed] = []
         self.awaited: list[AwaitNews] = []
+        self.let_go: list[Claim] = []
         self._tokens = count(1)
 
     def play(self, flow: Generator[Any, Any, Any]) -> Any:
@@ -75,6 +77,8 @@ class Play:
                 return self.news
             case Tell(news=news):
                 self.told.append(news)
+            case LetGo(claim):
+                self.let_go.append(claim)
             case _:
                 self.asked.append(command)
                 return self._answer(command)

@@ -22,7 +22,13 @@ from keyonce.core.model import Claimed, Fingerprint
 from keyonce.core.policy import Policy
 from keyonce.core.states import Status
 from keyonce.engine import flows
-from keyonce.engine.commands import AbandonKey, CompleteKey, FindKey, ReleaseKey
+from keyonce.engine.commands import (
+    AbandonKey,
+    CompleteKey,
+    FindKey,
+    LetGo,
+    ReleaseKey,
+)
 from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
 from keyonce.engine.flight import Flight, Seat
 from tests.engine.play import Play
@@ -312,6 +318,34 @@ class TestInsisting:
 
         assert play.now <= 100 + timeout
         assert play.now >= 100 + timeout - flows.LONGEST_PAUSE
+
+    @pytest.mark.parametrize("failure", [DOWN, KeyboardInterrupt(), OSError("odd")])
+    def test_a_claim_without_an_answer_is_let_go(self, failure):
+        """It may have arrived; nothing has run under it."""
+        play = Play(failure)
+
+        with pytest.raises(type(failure)):
+            begin(play, leader(), store_timeout=0.0)
+
+        assert play.claims == play.let_go
+        (claim,) = play.let_go
+        release = LetGo(claim).release()
+        assert (claim.identity, claim.owner) == (release.identity, release.owner)
+
+    def test_a_claim_with_an_answer_is_not(self):
+        play = Play(DOWN, granted)
+
+        begin(play, leader())
+
+        assert [] == play.let_go
+
+    def test_a_flow_that_is_thrown_away_asks_no_more(self):
+        flow = flows.lead(attempt(), terms, leader(), b"token 0", 1e9)
+        next(flow)
+
+        flow.close()
+
+        assert [] == list(flow)
 
     def test_a_store_that_goes_away_while_waiting_is_told_within_patience(self):
         play = Play(RUNNING, DOWN)

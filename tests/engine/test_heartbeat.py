@@ -144,7 +144,8 @@ class Timed:
 
 class TestTheWorkLimit:
     def test_at_most_once_becomes_unknown_and_its_worker_is_told_once(self, live):
-        listening, reasons = Listening(), []
+        listening = Listening()
+        reasons: list[str] = []
         guard = live.guard(observer=listening)
         terms = limited(AT_MOST_ONCE, 0.5)
         began = time.monotonic()
@@ -230,7 +231,8 @@ class TestLosing:
         assert [] == reasons
 
     def test_a_worker_whose_key_another_has_taken_is_told_once(self, world, clock):
-        listening, reasons = Listening(), []
+        listening = Listening()
+        reasons: list[str] = []
         guard = world.guard(observer=listening)
         lease = world.granted(
             attempt(), SHORT_AGAIN, guard=guard, on_gone=reasons.append
@@ -267,7 +269,8 @@ class TestLosing:
 
     def test_whoever_ends_just_now_is_not_told_that_it_is_lost(self, live):
         """The record is gone because its owner has ended it: no loss."""
-        listening, reasons = Listening(), []
+        listening = Listening()
+        reasons: list[str] = []
         guard = live.guard(observer=listening)
         for number in range(40):
             lease = live.granted(

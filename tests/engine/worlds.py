@@ -26,6 +26,7 @@ from keyonce.engine.finished import Finished
 from keyonce.engine.sync import Guard
 from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
 from keyonce.testing.faults import AsyncFaultyStore, FaultPlan, FaultyStore
+from keyonce.testing.points import AsyncPausingStore
 from tests.engine.samples import identity, policy
 
 SOON = 20.0
@@ -103,6 +104,16 @@ class Loop:
 
 def _current() -> asyncio.Task[Any] | None:
     return asyncio.current_task()
+
+
+class WaitingLoop(Loop):
+    """The same on a store that is not immediate: every verb takes a turn."""
+
+    def guard(
+        self, memory: MemoryStore, plan: FaultPlan, **settings: Any
+    ) -> AsyncGuard:
+        faulty = AsyncFaultyStore(AsyncMemoryStore(memory), plan)
+        return AsyncGuard(AsyncPausingStore(faulty, lambda point: None), **settings)
 
 
 class World:

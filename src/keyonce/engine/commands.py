@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from keyonce.core.model import Claim, Claimed, Completion, Identity
     from keyonce.core.protocols import AsyncStore, Store
     from keyonce.engine.flight import Seat
+
+NEVER_BEGUN_FOR: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,22 @@ class FindKey:
         return store.find(self.identity)
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Free, behind the scenes, a key that may have been claimed in vain.
+
+    Nobody knows whether the claim arrived, and nothing has run under it, so that
+    its release is always safe. Answer: None.
+    """
+
+    claim: Claim
+
+    def release(self) -> ReleaseKey:
+        """Give the command that frees the key, if the claim did arrive."""
+        claim = self.claim
+        return ReleaseKey(claim.identity, claim.owner, "never-begun", NEVER_BEGUN_FOR)
+
+
 StoreCommand = ClaimKey | CompleteKey | ReleaseKey | AbandonKey | FindKey
 LateCommand = CompleteKey | ReleaseKey | AbandonKey
-Command = NewToken | Now | Sleep | AwaitNews | Tell | Hear | StoreCommand
+Command = NewToken | Now | Sleep | AwaitNews | Tell | Hear | LetGo | StoreCommand

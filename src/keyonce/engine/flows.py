@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core.decide import Incomparable, InFlight, decide
 from keyonce.core.ending import Free, Keep, Unclear
 from keyonce.core.errors import StoreUnavailable
-from keyonce.core.model import Claim, Completion
+from keyonce.core.model import Claim, Completion, Lease
 from keyonce.core.states import Status
 from keyonce.engine.commands import (
     AbandonKey,
@@ -22,6 +22,7 @@ from keyonce.engine.commands import (
     CompleteKey,
     FindKey,
     Hear,
+    LetGo,
     NewToken,
     Now,
     ReleaseKey,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
-    from keyonce.core.model import Attempt, Claimed, Fingerprint, Lease, Record
+    from keyonce.core.model import Attempt, Claimed, Fingerprint, Record
     from keyonce.core.policy import Terms
     from keyonce.engine.commands import Command, LateCommand, StoreCommand
     from keyonce.engine.flight import Seat
@@ -91,7 +92,7 @@ def lead(
     witnessed: float | None = None
     while True:
         command = _claim(attempt, fingerprint, owner, terms, witnessed)
-        claimed: Claimed = yield from insist(ClaimKey(command), give_up_at)
+        claimed: Claimed = yield from _claimed(command, give_up_at)
         yield Tell(seat, claimed)
         decision, fingerprint = compare(claimed, attempt, fingerprint, owner)
         if not isinstance(decision, InFlight) or not decision.ended:
@@ -100,6 +101,17 @@ def lead(
             return decision
         yield Sleep(courtesy(claimed.record))
         witnessed = claimed.record.lease_until
+
+
+def _claimed(command: Claim, give_up_at: float) -> Generator[Command, Any, Claimed]:
+    try:
+        claimed: Claimed = yield from insist(ClaimKey(command), give_up_at)
+    except GeneratorExit:
+        raise
+    except BaseException:  # silence or a cancelled task: it may have arrived
+        yield LetGo(command)
+        raise
+    return claimed
 
 
 def follow(
@@ -153,6 +165,18 @@ def compare(
     if same_scheme is None:
         return decision, fingerprint
     return decide(claimed.record, same_scheme, owner, claimed.now), same_scheme
+
+
+def lease_in_vain(claim: Claim) -> Lease:
+    """Give the lease of a claim that nobody knows the answer of."""
+    return Lease(
+        identity=claim.identity,
+        owner=claim.owner,
+        guarantee=claim.guarantee,
+        execution=0,
+        claimed_at=0.0,
+        lasts_for=claim.lease_for,
+    )
 
 
 def courtesy(record: Record) -> float:

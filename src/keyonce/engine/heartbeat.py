@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     from keyonce.engine.commands import LateCommand
 
 SOON: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
 log: Final = logging.getLogger("keyonce")
 
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One lease under watch. *due_at* and *limit_at* are on the monotonic clock."""
+    """One lease under watch. *due_at* and *limit_at* are on the monotonic clock.
+
+    *late* is to be carried out after the fact; with *quiet* nobody is told.
+    """
 
     lease: Lease
     on_gone: Callable[[str], None] | None
@@ -45,6 +49,8 @@ class Watch:
     limit_at: float
     late: LateCommand | None = None
     ending: bool = False
+    quiet: bool = False
+    pause: float = SOON
 
 
 class Heartbeat:
@@ -99,6 +105,11 @@ class Heartbeat:
         now = self._clock()
         watch = Watch(lease, None, now + SOON, now + within, ending)
         self._add(watch)
+
+    def let_go(self, lease: Lease, release: LateCommand, *, within: float) -> None:
+        """Carry *release* out like ``record_late``, without a word: nothing has run."""
+        now = self._clock()
+        self._add(Watch(lease, None, now + SOON, now + within, release, quiet=True))
 
     def close(self) -> None:
         """Try what is late once more, and end the thread."""
@@ -173,25 +184,26 @@ class Heartbeat:
         try:
             self._beat(store, watch)
         except Exception:
-            watch.due_at = self._clock() + SOON
+            pause = min(1.0, watch.lease.lasts_for / 6)
+            watch.due_at = max(watch.due_at, self._clock() + pause)
             log.exception("The heartbeat of a lease failed; it is tried again.")
 
     def _beat(self, store: Store | None, watch: Watch) -> None:
-        if watch.lease.owner not in self._watches:
+        if self._watches.get(watch.lease.owner) is not watch:
             return
         if watch.late is not None:
             self._beat_late(store, watch, watch.late)
         elif self._clock() >= watch.limit_at:
             self._end_of_limit(store, watch)
+        elif store is None:
+            watch.due_at = self._clock() + jittered(SOON)
         else:
             self._renew(store, watch)
 
-    def _renew(self, store: Store | None, watch: Watch) -> None:
+    def _renew(self, store: Store, watch: Watch) -> None:
         lease = watch.lease
         sent_at = self._clock()
         try:
-            if store is None:
-                raise StoreError
             record = store.renew(lease.identity, lease.owner)
         except StoreError:
             watch.due_at = self._clock() + jittered(SOON)
@@ -215,25 +227,30 @@ class Heartbeat:
         self._gone(watch, "work-limit")
 
     def _gone(self, watch: Watch, reason: str) -> None:
-        if self._watches.pop(watch.lease.owner, None) is None or watch.ending:
+        if self._watches.get(watch.lease.owner) is not watch:
+            return
+        self.unwatch(watch.lease)
+        if watch.ending:
             return
         self._observer.notify(LeaseGone(watch.lease.identity, reason))
         if watch.on_gone is not None:
             watch.on_gone(reason)
 
     def _beat_late(self, store: Store | None, watch: Watch, late: LateCommand) -> None:
-        if store is not None and self._carry_out(store, watch, late):
-            return
-        watch.due_at = self._clock() + SOON
-        if watch.due_at >= watch.limit_at:
+        now = self._clock()
+        watch.due_at = now + watch.pause
+        watch.pause = min(2 * watch.pause, LONGEST_PAUSE)
+        if now >= watch.limit_at:
             self.unwatch(watch.lease)
+        elif store is not None:
+            self._carry_out(store, watch, late)
 
-    def _carry_out(self, store: Store, watch: Watch, late: LateCommand) -> bool:
+    def _carry_out(self, store: Store, watch: Watch, late: LateCommand) -> None:
         try:
             answer = late.on(store)
         except StoreError:
-            return False
+            return
         self.unwatch(watch.lease)
-        if not isinstance(flows.ended(watch.lease, late, answer), Lost):
+        lost = isinstance(flows.ended(watch.lease, late, answer), Lost)
+        if not lost and not watch.quiet:
             self._observer.notify(Recorded(watch.lease.identity))
-        return True

@@ -125,17 +125,16 @@ class Guard:
         flow = flows.finish(lease, ending, policy.terms, give_up_at=give_up_at)
         seat = self._seats.pop(lease.owner, None)
         self._heartbeat.ending(lease)
+        finished: Finished = Unrecorded()  # also when this is interrupted
         try:
             finished = run(flow, self._perform)
+        finally:
             self._heartbeat.unwatch(lease)
             if isinstance(finished, Unrecorded):
                 late = flows.ending_command(lease, ending, policy.terms)
                 self._heartbeat.record_late(lease, late, within=LATE_FOR)
-            elif isinstance(finished, Stored) and seat is not None:
-                self._tell(seat, finished.record)
-        finally:
             if seat is not None:
-                self._flights.leave(seat)
+                self._get_up(seat, finished)
         return finished
 
     def winner(self, lease: Lease, *, wait_for: timedelta = NO_WAIT) -> Record | None:
@@ -153,9 +152,16 @@ class Guard:
         """End the heartbeat, after one more try at what is late."""
         self._heartbeat.close()
 
-    def _tell(self, seat: Seat, record: Record) -> None:
-        news = Claimed(record, record.ended_at or record.claimed_at)
-        self._flights.publish(seat, news, self._clock())
+    def _get_up(self, seat: Seat, finished: Finished) -> None:
+        if isinstance(finished, Stored):
+            record = finished.record
+            news = Claimed(record, record.ended_at or record.claimed_at)
+            self._flights.publish(seat, news, self._clock())
+        self._flights.leave(seat)
+
+    def _let_go(self, command: c.LetGo) -> None:
+        lease = flows.lease_in_vain(command.claim)
+        self._heartbeat.let_go(lease, command.release(), within=LATE_FOR)
 
     def _gone(
         self, seat: Seat, on_gone: Callable[[str], None] | None, reason: str
@@ -176,6 +182,8 @@ class Guard:
                 return self._await_news(command)
             case c.Tell(seat, news):
                 return self._flights.publish(seat, news, self._clock())
+            case c.LetGo():
+                return self._let_go(command)
             case c.Hear(seat):
                 return self._flights.news_of(seat, self._clock())
             case _:
