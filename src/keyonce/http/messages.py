@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,10 +66,12 @@ class Body(Protocol):
         """Forget the bytes. Closing twice is fine."""
 
 
-class BytesBody(NamedTuple):
-    """A body in memory."""
+@dataclass(slots=True, eq=False)  # not frozen: two are made for every request
+class BytesBody:
+    """A body in memory. Nobody changes it."""
 
     data: bytes = b""
+    spilled: ClassVar = False
 
     @property
     def size(self) -> int:
@@ -89,9 +91,9 @@ class BytesBody(NamedTuple):
         """Do nothing: memory needs no closing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every request
 class Response:
-    """A whole response."""
+    """A whole response. Nobody changes it."""
 
     status: int
     headers: Headers = ()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -34,13 +33,12 @@ from keyonce.integrations.spool import SPILL_AT, SpillFull, SpillSpace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
-    from contextlib import AbstractAsyncContextManager
 
     from keyonce.core.events import Observer
-    from keyonce.core.model import Attempt, Identity, Record
+    from keyonce.core.model import Record
     from keyonce.core.policy import Policy
     from keyonce.core.protocols import AsyncStore
-    from keyonce.http.messages import Body, RequestHead, Response
+    from keyonce.http.messages import RequestHead, Response
     from keyonce.http.operation import Rule, Rules
     from keyonce.http.scope import ScopeReader
     from keyonce.integrations.asgi_request import (
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
         Send,
     )
     from keyonce.integrations.gateway import Visit
-    from keyonce.integrations.spool import Spool
 
     AuthorizeReplay = Callable[[RequestHead, Record], Awaitable[bool]]
 
@@ -130,7 +127,11 @@ class IdempotencyMiddleware:
             await self._other(scope, receive, send)
             return
         head = head_of(scope)
-        match self.gateway.admit(head):
+        admission = self.gateway.admit(head)
+        if isinstance(admission, Guarded):
+            await self._guarded(admission, head, scope, receive, send)
+            return
+        match admission:
             case Bypass(None):
                 await self._unmatched(head, scope, receive, send)
             case Bypass() as bypass:
@@ -140,8 +141,6 @@ class IdempotencyMiddleware:
                 visit.ended(outcome)
                 told = response(problem, docs_url=self.gateway.dialect.docs_url)
                 await write_response(send, told)
-            case Guarded() as guarded:
-                await self._guarded(guarded, head, scope, receive, send)
 
     async def _unmatched(
         self, head: RequestHead, scope: Scope, receive: Receive, send: Send
@@ -195,15 +194,23 @@ class IdempotencyMiddleware:
     ) -> None:
         identity = guarded.identity
         visit = self.gateway.visit(head, guarded.rule, identity)
-        visit.weak = guarded.weak
         if guarded.stage is not Stage.ENFORCE and not await self._known(guarded):
             await Observation(self, visit).run(identity, scope, receive, send)
             return
-        body = await self._body(visit, receive, send)
-        if body is None:
-            return
         try:
-            attempt = await self._attempt(visit, identity, body)
+            limit = visit.rule.policy.max_request
+            body = await whole_body(receive, head, self.gateway.space, limit)
+        except (Disconnected, TooLarge, SpillFull, OSError) as error:
+            await self._not_read(error, visit, send)
+            return
+        except BaseException:
+            visit.ended(Outcome.GONE)
+            raise
+        try:
+            if body.size <= SPILL_AT:
+                attempt = visit.attempt(identity, body)
+            else:  # hashing a large body must not stop the loop
+                attempt = await asyncio.to_thread(visit.attempt, identity, body)
             exchange = Exchange(self, visit, scope, receive, send)
             if await exchange.settled(attempt):
                 body.close()
@@ -212,18 +219,12 @@ class IdempotencyMiddleware:
             body.close()
             visit.ended(Outcome.GONE)
             raise
-        done = self.detach(_closing(visit, body, exchange.guarded(attempt, body)))
+        done = self.detach(exchange.guarded(attempt, body))
         try:
             await done
         except asyncio.CancelledError:
             exchange.cancelled()
             raise
-
-    async def _attempt(self, visit: Visit, identity: Identity, body: Body) -> Attempt:
-        if body.size <= SPILL_AT:
-            return visit.attempt(identity, body)
-        # Hashing a large body must not stop the loop.
-        return await asyncio.to_thread(visit.attempt, identity, body)
 
     async def _known(self, guarded: Guarded) -> bool:
         """Whether a key outside the enforced share has a record to be honoured."""
@@ -234,24 +235,20 @@ class IdempotencyMiddleware:
         except StoreError:
             return False
 
-    async def _body(self, visit: Visit, receive: Receive, send: Send) -> Body | None:
-        limit = visit.rule.policy.max_request
-        try:
-            return await whole_body(receive, visit.head, self.gateway.space, limit)
-        except TooLarge:
-            problem, outcome = catalogue.request_too_large(limit), Outcome.TOO_LARGE
-        except (SpillFull, OSError):
-            problem, outcome = catalogue.no_room(), Outcome.STORE_UNAVAILABLE
-        except Disconnected:
-            visit.ended(Outcome.GONE)
-            return None
-        except BaseException:
-            visit.ended(Outcome.GONE)
-            raise
+    async def _not_read(self, error: Exception, visit: Visit, send: Send) -> None:
+        """Answer a request whose body could not be received whole."""
+        match error:
+            case TooLarge():
+                problem = catalogue.request_too_large(visit.rule.policy.max_request)
+                outcome = Outcome.TOO_LARGE
+            case Disconnected():
+                visit.ended(Outcome.GONE)
+                return
+            case _:
+                problem, outcome = catalogue.no_room(), Outcome.STORE_UNAVAILABLE
         visit.ended(outcome)
         docs_url = self.gateway.dialect.docs_url
         await write_response(send, response(problem, docs_url=docs_url))
-        return None
 
     def detach(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
         """Run *work* in a task that shutdown waits for.
@@ -287,10 +284,8 @@ class IdempotencyMiddleware:
             return policy.max_response
         return min(policy.max_response, self.store_bound)
 
-    def gate(self, body: Spool) -> AbstractAsyncContextManager[Any]:
+    def gate(self) -> asyncio.Semaphore:
         """Let only a few large bodies into memory at once."""
-        if not body.spilled:
-            return nullcontext()
         loop = asyncio.get_running_loop()
         gate = self._gates.get(loop)
         if gate is None:
@@ -326,14 +321,6 @@ class IdempotencyMiddleware:
         await self.guard.close()
         if self._owns_store:
             await self.store.close()
-
-
-async def _closing(visit: Visit, body: Body, work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    finally:
-        body.close()
-        visit.ended(Outcome.UNCLEAR)  # told already, unless all else failed
 
 
 def _opened(store: AsyncStore | str) -> AsyncStore:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from keyonce.http.answer import Answerable
     from keyonce.http.messages import Body, Headers
     from keyonce.http.problem import Problem
-    from keyonce.integrations.asgi import IdempotencyMiddleware
+    from keyonce.integrations.asgi import AuthorizeReplay, IdempotencyMiddleware
     from keyonce.integrations.asgi_request import Receive, Scope, Send
     from keyonce.integrations.asgi_response import Conclusion, Sent
     from keyonce.integrations.gateway import Visit
@@ -49,6 +49,11 @@ if TYPE_CHECKING:
 
 class Exchange:
     """The work on one guarded request, in a task that outlives the client."""
+
+    _lease: Lease | None = None
+    _running: asyncio.Task[None] | None = None
+    _gone_for: str | None = None
+    _out: Outgoing | None = None
 
     def __init__(
         self,
@@ -67,10 +72,6 @@ class Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._lease: Lease | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._gone_for: str | None = None
-        self._out: Outgoing | None = None
 
     def client_gone(self) -> bool:
         """Stop sending: nobody is there. Say whether the work need not go on."""
@@ -119,8 +120,11 @@ class Exchange:
             elif decision is not None:
                 await self._answer(decision)
         finally:
+            body.close()
+            self._visit.ended(Outcome.UNCLEAR)  # told already, unless all else failed
             if self._out is not None:
                 self._out.close()
+                self._out = None
 
     async def _begin(self, attempt: Attempt, body: Body) -> Decision | None:
         try:
@@ -147,10 +151,11 @@ class Exchange:
     async def _execute(self, lease: Lease, body: Body) -> None:
         self._lease = lease
         self._visit.attend(lease)
+        out = self.out
         error = await self._run(body)
-        if self.out.tail is not None:
-            await self.out.tail
-        if not self.out.over:
+        if out.tail is not None:
+            await out.tail
+        if not out.over:
             error = await self._unfinished(error)
         if error is not None:
             raise error
@@ -234,30 +239,35 @@ class Exchange:
     async def _conclude(self, sent: Sent) -> Conclusion:
         """Record the whole response that the app has sent."""
         self._running = None
-        steering = read_steering(sent.headers)
-        async with self._middleware.gate(sent.body):
-            data = sent.body.read() if sent.whole else b""
-            end = ending(
-                Response(sent.status, sent.headers, data),
-                self._policy,
-                size=sent.size,
-                complete=sent.whole,
-                behind_proxy=self._middleware.behind_proxy,
-                steering=steering,
-                store_bound=self._middleware.store_bound,
-            )
-            del data
+        if sent.body.spilled:
+            async with self._middleware.gate():
+                end = self._ending(sent)
+                finished = await self._finish(end)
+        else:
+            end = self._ending(sent)
             finished = await self._finish(end)
         passed = Outcome.UNPROTECTED if self.out.passing else None
         self._visit.ended(passed or outcome_of_end(finished, sent.status))
+        if isinstance(finished, Stored):
+            return LetGo(expires_header(finished.record.expires_at))
         return await self._conclusion(finished, end, sent)
+
+    def _ending(self, sent: Sent) -> Ending:
+        data = sent.body.read() if sent.whole else b""
+        return ending(
+            Response(sent.status, sent.headers, data),
+            self._policy,
+            size=sent.size,
+            complete=sent.whole,
+            behind_proxy=self._middleware.behind_proxy,
+            steering=read_steering(sent.headers),
+            store_bound=self._middleware.store_bound,
+        )
 
     async def _conclusion(
         self, finished: Finished, end: Ending, sent: Sent
     ) -> Conclusion:
         match finished:
-            case Stored(record):
-                return LetGo(expires_header(record.expires_at))
             case Freed():
                 return LetGo()
             case Parked():
@@ -289,18 +299,17 @@ class Exchange:
         return self._told(problem)
 
     async def _answer(self, decision: Answerable) -> None:
-        if isinstance(decision, Replay) and not await self._authorized(decision):
-            return
+        if isinstance(decision, Replay):
+            authorize = self._middleware.authorize_replay
+            if authorize and not await self._authorized(authorize, decision):
+                return
         answer = self._visit.answer(decision)
         self._visit.met(decision)
         self._visit.ended(outcome_of(decision))
         del decision
         await self._send_whole(answer)
 
-    async def _authorized(self, decision: Replay) -> bool:
-        authorize = self._middleware.authorize_replay
-        if authorize is None:
-            return True
+    async def _authorized(self, authorize: AuthorizeReplay, decision: Replay) -> bool:
         try:
             allowed = await authorize(self._visit.head, decision.record)
         except BaseException:

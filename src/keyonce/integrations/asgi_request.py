@@ -99,6 +99,9 @@ class Incoming:
     only when its response is over, or when nothing of it is guarded.
     """
 
+    _over = False
+    _waiting: tuple[asyncio.Future[None], ...] = ()
+
     def __init__(
         self, body: Body, receive: Receive, client_gone: Callable[[], bool]
     ) -> None:
@@ -111,8 +114,6 @@ class Incoming:
         pieces = body.chunks()
         self._pieces: Iterator[bytes] | None = pieces
         self._next: bytes | None = next(pieces, None)
-        self._over = False
-        self._waiting: list[asyncio.Future[None]] = []
 
     async def __call__(self) -> Message:
         """Give the next piece; after the last, wait for the response's end."""
@@ -128,7 +129,7 @@ class Incoming:
     async def _disconnect(self) -> Message:
         if not self._over:
             waiting = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiting)
+            self._waiting += (waiting,)
             listening = asyncio.ensure_future(self._listen(waiting))
             try:
                 await waiting

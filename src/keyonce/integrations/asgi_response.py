@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from keyonce.http.ending import passes_through
+from keyonce.http.messages import BytesBody
 from keyonce.integrations.spool import SPILL_AT, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from keyonce.http.messages import Headers, Response
+    from keyonce.http.messages import Body, Headers, Response
     from keyonce.integrations.asgi_request import Message, Send
     from keyonce.integrations.spool import SpillSpace
 
     Conclude = Callable[["Sent"], Awaitable["Conclusion"]]
+
+
+NOTHING: Final = BytesBody()
 
 
 class ResponseCutOff(Exception):
@@ -36,7 +40,7 @@ class Sent:
 
     status: int
     headers: Headers
-    body: Spool
+    body: Spool | BytesBody = NOTHING
     size: int = 0
     whole: bool = True
 
@@ -73,6 +77,15 @@ class Outward(Protocol):
 class Outgoing:
     """The ``send`` that the app gets, for one guarded request."""
 
+    sent: Sent | None = None
+    streaming = False
+    passing = False
+    unprotected = False
+    over = False
+    gone = False
+    tail: asyncio.Task[None] | None = None
+    _last: tuple[bytes, ...] = ()
+
     def __init__(
         self,
         send: Send,
@@ -94,14 +107,6 @@ class Outgoing:
         self._keep_up_to = keep_up_to
         self._outward = outward
         self._unbroken = unbroken
-        self.sent: Sent | None = None
-        self.streaming = False
-        self.passing = False
-        self.unprotected = False
-        self.over = False
-        self.gone = False
-        self.tail: asyncio.Task[None] | None = None
-        self._last: list[bytes] = []
 
     async def __call__(self, message: Message) -> None:
         """Take one message of the app."""
@@ -113,9 +118,10 @@ class Outgoing:
             await self._piece(message.get("body", b""), message.get("more_body", False))
 
     async def _start(self, message: Message) -> None:
-        headers = tuple((bytes(n), bytes(v)) for n, v in message.get("headers", ()))
-        self.sent = Sent(message["status"], headers, Spool(self._space))
-        self.passing = passes_through(message["status"], headers)
+        status, given = message["status"], message.get("headers", ())
+        headers = tuple([(bytes(name), bytes(value)) for name, value in given])
+        self.sent = Sent(status, headers)
+        self.passing = passes_through(status, headers)
         if self.passing or self.unprotected:
             await self._send_head(headers, early=True)
 
@@ -127,7 +133,10 @@ class Outgoing:
         if self.passing or self.unprotected:
             await self._pass(sent, data, more)
             return
-        self._keep(sent, data)
+        if sent.size or more or len(data) > SPILL_AT:
+            self._keep(sent, data)
+        else:
+            sent.body, sent.size = BytesBody(data), len(data)
         if more:
             await self._go_on(sent, data)
         elif self._unbroken:
@@ -143,8 +152,10 @@ class Outgoing:
         if self.streaming and sent.size > self._keep_up_to:
             sent.whole = False
             sent.body.close()
-        else:
-            sent.body.write(data)
+            return
+        if not isinstance(sent.body, Spool):
+            sent.body = Spool(self._space)
+        sent.body.write(data)
 
     async def _go_on(self, sent: Sent, data: bytes) -> None:
         if not self.streaming:
@@ -166,7 +177,7 @@ class Outgoing:
     async def _send_but_last(self, sent: Sent, data: bytes) -> None:
         declared = declared_length(sent.headers)
         if declared is not None and sent.size >= declared:
-            self._last.append(data)
+            self._last += (data,)
         else:
             await self.write(data, more=True)
 
@@ -184,7 +195,10 @@ class Outgoing:
 
     async def _let_go(self, sent: Sent, extra: Headers) -> None:
         await self._send_head(sent.headers, early=False, extra=extra)
-        await self._write_all(sent.body)
+        if sent.body.spilled:
+            await self._write_all(sent.body)
+        else:
+            await self.write(sent.body.read(), more=False)
 
     async def _pass(self, sent: Sent, data: bytes, more: bool) -> None:  # noqa: FBT001
         if not more:
@@ -229,7 +243,7 @@ class Outgoing:
             }
         )
 
-    async def _write_all(self, body: Spool) -> None:
+    async def _write_all(self, body: Body) -> None:
         last = b""
         for piece in body.chunks():
             if last:

@@ -30,16 +30,17 @@ from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
 from keyonce.http.admit import Admission, admit
 from keyonce.http.answer import answer
 from keyonce.http.dialect import DIALECT, Dialect
+from keyonce.http.header import weakness
 from keyonce.http.operation import Rule, Rules
 from keyonce.http.steer import read_steering
 from keyonce.integrations.spool import SpillSpace
-from keyonce.telemetry.context import Attending, attending
+from keyonce.telemetry.context import Attending, attend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from keyonce.core.events import Observer
-    from keyonce.core.model import Identity, Lease, Traits
+    from keyonce.core.model import Fingerprint, Identity, Lease, Traits
     from keyonce.core.policy import FingerprintRecipe
     from keyonce.engine.finished import Finished
     from keyonce.http.answer import Answerable
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RULES: Final = (Rule("POST,PATCH /**", Policy()),)
 SMOOTHING: Final = 0.2
+NO_WAIT: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class Gateway:
         self.space = space or SpillSpace()
         self.telling = not isinstance(self.observer, NoObserver)
         self._secrets = secrets or Secrets()
-        self._fingerprinters: dict[FingerprintRecipe, Fingerprinter] = {}
+        self._fingerprinters: dict[int, tuple[FingerprintRecipe, Fingerprinter]] = {}
         self._usual: dict[str, float] = {}
 
     def check(self, traits: Traits) -> None:
@@ -120,12 +122,13 @@ class Gateway:
 
     def fingerprinter(self, recipe: FingerprintRecipe) -> Fingerprinter:
         """Give the fingerprinter for *recipe*, made once."""
-        made = self._fingerprinters.get(recipe)
-        if made is None:
-            made = Fingerprinter(
-                recipe, keys=self._secrets.keys, current_key=self._secrets.current
-            )
-            self._fingerprinters[recipe] = made
+        known = self._fingerprinters.get(id(recipe))  # there is one for each rule
+        if known is not None:
+            return known[1]
+        made = Fingerprinter(
+            recipe, keys=self._secrets.keys, current_key=self._secrets.current
+        )
+        self._fingerprinters[id(recipe)] = recipe, made
         return made
 
     def usual(self, rule: Rule) -> float | None:
@@ -141,20 +144,12 @@ class Gateway:
 class Visit:
     """One arrival at a guarded operation, from its head to its one outcome."""
 
-    __slots__ = (
-        "_gateway",
-        "_told",
-        "came_at",
-        "execution",
-        "fingerprinter",
-        "head",
-        "identity",
-        "key_age",
-        "rule",
-        "source",
-        "weak",
-        "would",
-    )
+    execution = 0
+    key_age: float | None = None
+    would: Outcome | None = None
+    fingerprinter: Fingerprinter
+    source: FingerprintSource
+    _told = False
 
     def __init__(
         self,
@@ -165,15 +160,10 @@ class Visit:
     ) -> None:
         """Arrive."""
         self._gateway = gateway
-        self._told = False
         self.head = head
         self.rule = rule
         self.identity = identity
         self.came_at = time.monotonic()
-        self.execution = 0
-        self.key_age: float | None = None
-        self.weak: str | None = None
-        self.would: Outcome | None = None
         if gateway.telling:
             gateway.observer.notify(Arrived(rule.label, identity))
 
@@ -181,22 +171,23 @@ class Visit:
         """Make the attempt of a request with *body*."""
         head = self.head
         types = head.values(b"content-type")
-        self.fingerprinter = self._gateway.fingerprinter(self.rule.policy.fingerprint)
-        source = self.source = FingerprintSource(
-            method=head.method,
-            target=head.raw_path + b"?" + head.query,
-            media_type=types[0] if types else b"",
-            headers=head.headers,
-            size=body.size,
-            chunks=body.chunks,
+        fingerprinter = self._gateway.fingerprinter(self.rule.policy.fingerprint)
+        source = FingerprintSource(
+            head.method,
+            head.raw_path + b"?" + head.query,
+            types[0] if types else b"",
+            head.headers,
+            body.size,
+            body.chunks,
         )
-        fingerprinter = self.fingerprinter
-        return Attempt(
-            identity=identity,
-            fingerprint=fingerprinter.of(source),
-            under=lambda scheme: fingerprinter.under(scheme, source),
-            field_map=lambda digest: fingerprinter.field_map(source, digest),
-        )
+        self.fingerprinter, self.source = fingerprinter, source
+        return Attempt(identity, fingerprinter.of(source), self._under, self._field_map)
+
+    def _under(self, scheme: str) -> Fingerprint | None:
+        return self.fingerprinter.under(scheme, self.source)
+
+    def _field_map(self, digest: bytes) -> bytes:
+        return self.fingerprinter.field_map(self.source, digest)
 
     def answer(self, decision: Answerable) -> Response:
         """Say what an attempt hears that does not run."""
@@ -224,17 +215,18 @@ class Visit:
     def attend(self, lease: Lease) -> None:
         """Mark this thread or task as being at the work, and say that it starts."""
         self.execution = lease.execution
-        first = lease.execution == 1
         label = self.rule.label
+        first = lease.execution == 1
         work = Attending(lease.identity, label, lease.execution, first)
-        attending(work).__enter__()
+        attend(work)
         if self._gateway.telling:
             started = Started(label, lease.identity, lease.execution)
             self._gateway.observer.notify(started)
 
     def met(self, decision: Answerable) -> None:
         """Remember how old the key is that this attempt met."""
-        self.key_age = max(0.0, time.time() - decision.record.created_at)
+        if self._gateway.telling:
+            self.key_age = max(0.0, time.time() - decision.record.created_at)
 
     def worked(self) -> None:
         """Take this execution's duration into the usual one."""
@@ -255,9 +247,12 @@ class Visit:
                 execution=self.execution,
                 would=self.would,
                 key_age=self.key_age,
-                weak=self.weak,
+                weak=self._weak(),
             )
             self._gateway.observer.notify(event)
+
+    def _weak(self) -> str | None:
+        return None if self.identity is None else weakness(self.identity.key)
 
 
 def outcome_of_end(finished: Finished, status: int) -> Outcome:
@@ -278,4 +273,4 @@ def outcome_of_end(finished: Finished, status: int) -> Outcome:
 def patience(policy: Policy) -> timedelta:
     """How long a duplicate waits for the original to end."""
     waiting = policy.in_flight is InFlightAnswer.WAIT
-    return policy.patience if waiting else timedelta(0)
+    return policy.patience if waiting else NO_WAIT

@@ -187,7 +187,6 @@ class IdempotencyMiddleware:
     ) -> Iterable[bytes]:
         identity = guarded.identity
         visit = self.gateway.visit(head, guarded.rule, identity)
-        visit.weak = guarded.weak
         if guarded.stage is not Stage.ENFORCE and not self._known(guarded):
             observation = Observation(self, visit, identity)
             return observation.run(environ, start_response)

@@ -80,6 +80,11 @@ class Attendance:
             return
 
 
+def attend(work: Attending) -> None:
+    """Mark the rest of this task, or of this copied context, as part of *work*."""
+    _ATTENDING.set(work)
+
+
 def attending(work: Attending) -> Attendance:
     """Mark everything inside the ``with`` block as part of *work*.
 
