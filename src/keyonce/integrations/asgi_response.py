@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from keyonce.http.ending import passes_through
 from keyonce.http.messages import BytesBody
-from keyonce.integrations.spool import SPILL_AT, Spool
+from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -134,7 +134,10 @@ class Outgoing:
             await self._pass(sent, data, more)
             return
         if sent.size or more or len(data) > SPILL_AT:
+            held = self._before_it_spills(sent, data)
             self._keep(sent, data)
+            if not (sent.whole or self.streaming):
+                await self._stream_uncopied(sent, held)
         else:
             sent.body, sent.size = BytesBody(data), len(data)
         if more:
@@ -150,12 +153,32 @@ class Outgoing:
         if not sent.whole:
             return
         if self.streaming and sent.size > self._keep_up_to:
-            sent.whole = False
-            sent.body.close()
+            self._give_up(sent)
             return
-        if not isinstance(sent.body, Spool):
-            sent.body = Spool(self._space)
-        sent.body.write(data)
+        try:
+            if not isinstance(sent.body, Spool):
+                sent.body = Spool(self._space)
+            sent.body.write(data)
+        except (OSError, SpillFull):
+            self._give_up(sent)
+
+    @staticmethod
+    def _give_up(sent: Sent) -> None:
+        """Keep no copy: the work counts as done, its answer is not kept."""
+        sent.whole = False
+        sent.body.close()
+
+    @staticmethod
+    def _before_it_spills(sent: Sent, data: bytes) -> list[bytes]:
+        if sent.size <= SPILL_AT < sent.size + len(data):
+            return [*sent.body.chunks()]
+        return []
+
+    async def _stream_uncopied(self, sent: Sent, held: list[bytes]) -> None:
+        self.streaming = True
+        await self._send_head(sent.headers, early=True)
+        for piece in held:
+            await self._send_but_last(sent, piece)
 
     async def _go_on(self, sent: Sent, data: bytes) -> None:
         if not self.streaming:
@@ -171,8 +194,7 @@ class Outgoing:
         for piece in sent.body.chunks():
             await self._send_but_last(sent, piece)
         if sent.size > self._keep_up_to:
-            sent.whole = False
-            sent.body.close()
+            self._give_up(sent)
 
     async def _send_but_last(self, sent: Sent, data: bytes) -> None:
         declared = declared_length(sent.headers)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import weakref
 from contextlib import nullcontext
@@ -97,7 +98,7 @@ class IdempotencyMiddleware:
             secrets=secrets,
             space=space,
         )
-        opened_here = isinstance(store, str)
+        self._owns_store = isinstance(store, str)
         self.store = _opened(store)
         self.gateway.check(self.store.traits)
         self.guard = Guard(self.store, observer=observer, store_timeout=store_timeout)
@@ -108,8 +109,7 @@ class IdempotencyMiddleware:
         self._gate = threading.BoundedSemaphore(LARGE_AT_ONCE)
         # WSGI has no word for the server's end: what is late is tried once more when
         # the process ends.
-        owned = self.store if opened_here else None
-        self._at_end = weakref.finalize(self, _end, self.guard, owned)
+        atexit.register(_close_if_there, weakref.ref(self))
 
     @property
     def rules(self) -> Rules:
@@ -239,13 +239,15 @@ class IdempotencyMiddleware:
 
     def close(self) -> None:
         """End the guard, and the store if it was opened here."""
-        self._at_end()
+        self.guard.close()
+        if self._owns_store:
+            self.store.close()
 
 
-def _end(guard: Guard, store: Store | None) -> None:
-    guard.close()
-    if store is not None:
-        store.close()
+def _close_if_there(middleware: weakref.ref[IdempotencyMiddleware]) -> None:
+    there = middleware()
+    if there is not None:
+        there.close()
 
 
 def _opened(store: Store | str) -> Store:

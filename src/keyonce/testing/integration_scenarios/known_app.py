@@ -115,6 +115,11 @@ class KnownApp:
             return
         yield from behave(self, parts[1:], count, headers, body)
 
+    def begun(self, run: str) -> int:
+        """How often the handler was begun for *run*."""
+        with self._lock:
+            return self._runs[run]
+
     def arrive(self, gate: str) -> threading.Event:
         """Stand before *gate*."""
         with self._lock:
@@ -134,7 +139,7 @@ class KnownApp:
     def _asked(self, word: str, *about: str) -> Any:
         match word, about:
             case "runs", (run,):
-                return self._runs[run]
+                return self.begun(run)
             case "outcomes", (key,):
                 with self._lock:
                     return [_words(ended) for ended in self._ended[key]]

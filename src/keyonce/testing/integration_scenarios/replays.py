@@ -216,5 +216,6 @@ class Replays:
         fresh = with_header(request, "Idempotency-Key", lab.name("key"))
 
         assert not lab.send(fresh).replayed
+        assert lab.send(request).replayed
         assert value(fresh, "X-Run") == value(request, "X-Run")
         assert 2 == lab.runs(request)
