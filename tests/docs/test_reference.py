@@ -30,6 +30,7 @@ from keyonce.stores.sqlite.aio import AsyncSQLiteStore
 from keyonce.stores.sqlite.sync import SQLiteStore
 from keyonce.telemetry.prometheus import PrometheusObserver
 from keyonce.testing.faults import Mishap
+from keyonce.testing.points import POINTS
 from tests.docs.pages import (
     PAGES,
     ROOT,
@@ -173,6 +174,18 @@ def test_every_mishap_is_documented():
     documented = named(section(page("docs/testing.md"), "Faults"))
 
     assert {mishap.name for mishap in Mishap} == set(documented)
+
+
+def test_every_point_to_stop_at_is_documented_and_no_other():
+    told = section(page("docs/testing.md"), "Points to stop at").rpartition(
+        "The points"
+    )
+    verbs = [word for word in codes(told[2]) if word.isalpha()]
+    effects = [word for word in codes(told[2]) if word.startswith("effect.")]
+
+    documented = [f"{verb}.{when}" for verb in verbs for when in ("before", "after")]
+
+    assert list(POINTS) == [*documented, *effects]
 
 
 def test_every_extra_is_documented_and_no_other():
