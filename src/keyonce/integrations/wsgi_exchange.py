@@ -57,15 +57,13 @@ class Exchange:
 
     def guarded(self, attempt: Attempt, body: Body) -> Iterable[bytes]:
         """Answer a request with a good key, running the app at most once."""
-        work = Work(
-            self._middleware, self._visit, self._environ, self._start_response, body
-        )
+        gone: list[str] = []
         try:
             decision = self._middleware.guard.begin(
                 attempt,
                 self._policy,
                 wait_for=patience(self._policy),
-                on_gone=work.lease_gone,
+                on_gone=gone.append,
             )
         except StoreUnavailable:
             return self._without_store(body)
@@ -75,9 +73,19 @@ class Exchange:
             problem = catalogue.record_corrupt(header=header)
             return self._refuse(problem, Outcome.UNREADABLE)
         if isinstance(decision, Proceed):
-            return work.answer(decision.lease)
+            return self._work(body, gone).answer(decision.lease)
         body.close()
         return self._answer(decision)
+
+    def _work(self, body: Body, gone: list[str]) -> Work:
+        return Work(
+            self._middleware,
+            self._visit,
+            self._environ,
+            self._start_response,
+            body,
+            gone,
+        )
 
     def _answer(self, decision: Answerable) -> Iterable[bytes]:
         if isinstance(decision, Replay) and not self._authorized(decision):

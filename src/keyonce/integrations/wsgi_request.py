@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from wsgiref.util import FileWrapper
@@ -71,10 +72,18 @@ def _path_of(uri: str) -> str:
 
 def _headers(environ: WSGIEnvironment) -> Headers:
     return tuple(
-        (_latin(name.removeprefix("HTTP_").lower().replace("_", "-")), _latin(value))
-        for name, value in environ.items()
-        if name.startswith("HTTP_") or (name in CONTENT and value)
+        [
+            (_header_name(name), value.encode("latin-1", "backslashreplace"))
+            for name, value in environ.items()
+            if name[:5] == "HTTP_" or (name in CONTENT and value)
+        ]
     )
+
+
+# Clients send few names over and over; the bound is for those that do not.
+@lru_cache(maxsize=512)
+def _header_name(variable: str) -> bytes:
+    return _latin(variable.removeprefix("HTTP_").lower().replace("_", "-"))
 
 
 def _latin(text: str) -> bytes:

@@ -68,8 +68,12 @@ class Work:
         environ: WSGIEnvironment,
         start_response: StartResponse,
         body: Body,
+        gone: list[str],
     ) -> None:
-        """Prepare to run the app on *body*."""
+        """Prepare to run the app on *body*.
+
+        *gone* gets the reason, from another thread, when the lease is gone.
+        """
         self._middleware = middleware
         self._visit = visit
         self._policy = visit.rule.policy
@@ -77,7 +81,7 @@ class Work:
         self._body = body
         self._dialect = middleware.gateway.dialect
         self._lease: Lease | None = None
-        self._gone_for: str | None = None
+        self._gone = gone
         self._result: Any = None
         self._pieces: Iterator[bytes] = iter(())
         self._taking: Iterator[bytes] = iter(())
@@ -92,9 +96,9 @@ class Work:
             outward=self._outward,
         )
 
-    def lease_gone(self, reason: str) -> None:
-        """Hear, from another thread, that the lease is no longer held."""
-        self._gone_for = reason
+    @property
+    def _gone_for(self) -> str | None:
+        return self._gone[0] if self._gone else None
 
     def answer(self, lease: Lease) -> Iterable[bytes]:
         """Run the app until its response is whole, or too large to be held."""
