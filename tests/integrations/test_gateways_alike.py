@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -164,6 +165,32 @@ def test_an_operator_settles_what_is_unknown(gateway):
     assert (201, b"found", True) == (reply.status, reply.body, reply.replayed)
     assert (500, "outcome-unknown") == (again.status, again.code)
     assert (1, 2) == (runs(known, request), runs(known, freed))
+
+
+TORN = (
+    "UPDATE keyonce_results SET result = substr(result, 1, length(result) - 3)",
+    "UPDATE keyonce_results SET result = x'ff'",
+    "DELETE FROM keyonce_results",
+)
+
+
+@pytest.mark.parametrize("tear", TORN)
+def test_a_torn_record_is_told_and_never_run_again(gateway, tear, tmp_path):
+    path = tmp_path / "keyonce.db"
+    known = KnownApp()
+    with gateway.up(known, f"sqlite:///{path}", observer=known) as lab:
+        request = lab.request("/plain/order")
+        lab.send(request)
+        with closing(sqlite3.connect(path)) as rows, rows:
+            rows.execute(tear)
+
+        replies = [lab.send(request), lab.send(request)]
+        outcomes = lab.outcomes(request)
+
+    assert [500, 500] == [reply.status for reply in replies]
+    assert ["record-unreadable"] * 2 == [reply.code for reply in replies]
+    assert ["executed", "unreadable", "unreadable"] == outcomes
+    assert 1 == runs(known, request)
 
 
 def test_a_replay_can_be_forbidden(gateway):
