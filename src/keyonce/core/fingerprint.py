@@ -123,9 +123,13 @@ class Fingerprinter:
         media_type, kind = kind_of(source.media_type)
         head = self._head(source, media_type)
         form = None if kind == _RAW else self._canonical(source, kind)
-        if form is None:
-            return Fingerprint(self.scheme, self._raw(head + _RAW, source))
-        return Fingerprint(self.scheme, self._digest(head + kind + form))
+        if form is not None:
+            digest = self._digest(head + kind + form)
+        elif source.size <= CANONICAL_UP_TO:
+            digest = self._digest(b"".join((head, _RAW, *source.chunks())))
+        else:
+            digest = self._large(head + _RAW, source)
+        return Fingerprint(self.scheme, digest)
 
     def under(self, scheme: str, source: FingerprintSource) -> Fingerprint | None:
         """Make the fingerprint of the same request under another scheme.
@@ -204,10 +208,8 @@ class Fingerprinter:
             return sha256(data).digest()
         return hmac.digest(self._secret, data, "sha256")
 
-    def _raw(self, head: bytes, source: FingerprintSource) -> bytes:
+    def _large(self, head: bytes, source: FingerprintSource) -> bytes:
         """Digest *head* and the bytes of the body, a piece at a time."""
-        if source.size <= CANONICAL_UP_TO:
-            return self._digest(b"".join((head, *source.chunks())))
         digest: _Digest = sha256(head)
         if self._secret is not None:
             digest = hmac.new(self._secret, head, sha256)

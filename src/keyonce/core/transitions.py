@@ -157,7 +157,9 @@ def complete(record: Record | None, command: Completion, now: float) -> Change |
 
 
 def _completed(record: Record, command: Completion, now: float) -> Record:
-    expires_at = _after(now, command.retention_for)
+    kept_for, late_for = command.retention_for, command.late_for
+    expires_at = None if kept_for is None else now + kept_for
+    late_until = None if expires_at is None or not late_for else expires_at + late_for
     return Record(  # by position: one is made for every first request
         record.identity,
         Status.COMPLETED,
@@ -173,7 +175,7 @@ def _completed(record: Record, command: Completion, now: float) -> Record:
         record.fields,
         now,
         expires_at,
-        _after(expires_at, command.late_for or None),
+        late_until,
         command.result,
         command.reference or record.reference,
     )

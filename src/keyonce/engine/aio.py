@@ -69,7 +69,6 @@ class AsyncGuard:
         self._flights = Flights()
         self._seats: dict[bytes, Seat] = {}
         self._heartbeat = Heartbeat(store.blocking, self._observer, clock)
-        self._face: Store | AsyncStore = store
         self._at_once = self._answers()
 
     @property
@@ -180,7 +179,8 @@ class AsyncGuard:
         await asyncio.to_thread(self._heartbeat.close)
 
     def _get_up(self, seat: Seat, finished: Finished) -> None:
-        if isinstance(finished, Stored):
+        # Without anybody to be told, whoever comes next reads it in the store.
+        if isinstance(finished, Stored) and seat.flight.waiting:
             record = finished.record
             news = Claimed(record, record.ended_at or record.claimed_at)
             self._flights.publish(seat, news, self._clock())
@@ -207,17 +207,17 @@ class AsyncGuard:
             c.Hear: lambda hear: self._flights.news_of(hear.seat, self._clock()),
         }
         if self._store.traits.immediate:
-            self._face = self._store.blocking()
-            call = self._call_timed if self._watched else self._call
+            store = self._store.blocking()
+            call = self._timed_call(store) if self._watched else _call(store)
             answers |= dict.fromkeys(get_args(c.StoreCommand), call)
         return answers
 
-    def _call(self, command: c.StoreCommand) -> Any:
-        return command.on(self._face)
+    def _timed_call(self, store: Store) -> Callable[[c.StoreCommand], Any]:
+        def call(command: c.StoreCommand) -> Any:
+            with self._timing(command):
+                return command.on(store)
 
-    def _call_timed(self, command: c.StoreCommand) -> Any:
-        with self._timing(command):
-            return command.on(self._face)
+        return call
 
     def _publish(self, tell: c.Tell) -> None:
         self._flights.publish(tell.seat, tell.news, self._clock())
@@ -266,6 +266,10 @@ class AsyncGuard:
             took = self._clock() - started
             name = self._store.traits.name
             self._observer.notify(StoreCalled(name, command.verb, took, failed))
+
+
+def _call(store: Store) -> Callable[[c.StoreCommand], Any]:
+    return lambda command: command.on(store)
 
 
 def _settle(news: asyncio.Future[None]) -> None:

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a flow may ask its driver for."""
+"""What a flow may ask its driver for.
+
+Nobody changes a command. They are not frozen: some are made for every request.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,24 @@ if TYPE_CHECKING:
 NEVER_BEGUN_FOR: Final = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewToken:
     """Answer: an owner token that never repeats (bytes)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Now:
     """Answer: seconds on a clock that only goes forward (float)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sleep:
     """Wait about *seconds*, with jitter. Answer: None."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AwaitNews:
     """Wait on *seat* for news newer than *seen*, at most *seconds*.
 
@@ -44,7 +47,7 @@ class AwaitNews:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tell:
     """Give the other seats the news that the store just gave. Answer: None."""
 
@@ -52,14 +55,14 @@ class Tell:
     news: Claimed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hear:
     """Answer: the leader's latest news as of now, or None (Claimed | None)."""
 
     seat: Seat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClaimKey:
     """Answer: the store's Claimed."""
 
@@ -71,7 +74,7 @@ class ClaimKey:
         return store.claim(self.claim)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CompleteKey:
     """Answer: the record as it now is, or None (Record | None)."""
 
@@ -83,7 +86,7 @@ class CompleteKey:
         return store.complete(self.completion)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReleaseKey:
     """Answer: whether the owner still held the key (bool)."""
 
@@ -98,7 +101,7 @@ class ReleaseKey:
         return store.release(self.identity, self.owner, self.reason, self.retention_for)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AbandonKey:
     """Answer: whether the owner still held the key (bool)."""
 
@@ -112,7 +115,7 @@ class AbandonKey:
         return store.abandon(self.identity, self.owner, self.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FindKey:
     """Answer: the store's Claimed, or None."""
 
@@ -124,7 +127,7 @@ class FindKey:
         return store.find(self.identity)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LetGo:
     """Free, behind the scenes, a key that may have been claimed in vain.
 

@@ -58,6 +58,8 @@ class Flights:
             first = flight.news is None
             flight.news, flight.news_at = news, at
             flight.version += 1
+            if not flight.waiting:
+                return
             if not first and news.record.status is Status.IN_PROGRESS:
                 return
             woken = self._wake_all(flight)
@@ -99,16 +101,17 @@ class Flights:
             if not seat.leads:
                 return
             seat.leads = False
+            if not flight.waiting:
+                flight.led = False
+                if self._flights.get(flight.identity) is flight:
+                    del self._flights[flight.identity]
+                return
             wake = self._hand_over(flight)
         if wake is not None:
             wake()
 
-    def _hand_over(self, flight: Flight) -> Callable[[], object] | None:
-        if not flight.waiting:
-            flight.led = False
-            if self._flights.get(flight.identity) is flight:
-                del self._flights[flight.identity]
-            return None
+    @staticmethod
+    def _hand_over(flight: Flight) -> Callable[[], object] | None:
         successor = next(iter(flight.waiting))
         del flight.waiting[successor]
         successor.leads = True

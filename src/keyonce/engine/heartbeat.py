@@ -86,9 +86,9 @@ class Heartbeat:
         ``work-limit``, at most once.
         """
         now = self._clock()
-        every = lease.lasts_for / 3
-        due_at = min(now + every, now + work_limit)
-        self._add(Watch(lease, on_gone, due_at, now + work_limit))
+        limit_at = now + work_limit
+        due_at = now + lease.lasts_for / 3
+        self._add(Watch(lease, on_gone, min(due_at, limit_at), limit_at))
 
     def ending(self, lease: Lease) -> None:
         """Expect the record of *lease* to be closed by its owner any moment."""
@@ -127,7 +127,8 @@ class Heartbeat:
         every = watch.lease.lasts_for / 3
         # The thread may be on its way to a rest that is too long for this one.
         shorter = every < self._shortest
-        self._shortest = min(self._shortest, every)
+        if shorter:
+            self._shortest = every
         if self._thread is None or shorter or watch.due_at < self._wakes_at:
             with self._condition:
                 self._start()

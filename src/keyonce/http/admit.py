@@ -114,7 +114,10 @@ def admit(
     if isinstance(told, MissingScope):
         problem = catalogue.missing_scope(told.detail, header=dialect.key_header)
         return _refused(problem, Outcome.MISSING_SCOPE, rule, rollout)
-    return _guarded(rule, Identity(told, operation, key), rollout)
+    identity = Identity(told, operation, key)
+    if not rollout.partial:
+        return Guarded(rule, identity, rollout.stage)
+    return _guarded(rule, identity, rollout)
 
 
 def _unkeyed(rule: Rule, rollout: Rollout, dialect: Dialect) -> Admission:

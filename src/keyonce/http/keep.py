@@ -132,16 +132,15 @@ def kept_headers(
     default. *keep_cors* keeps Access-Control-* for replays to the same origin, where
     nobody else can compute it.
     """
-    kinds = [_kind(name) for name, _ in headers]
     kept_kinds = _WITH_CORS if keep_cors else _WITHOUT_CORS
+    kinds, plain = [], []
+    for header in headers:
+        kind = _kind(header[0])
+        kinds.append(kind)
+        if kind in kept_kinds:
+            plain.append(header)
     if not (policy.keep_headers or policy.drop_headers or _CONNECTION in kinds):
-        return tuple(
-            [
-                header
-                for header, kind in zip(headers, kinds, strict=True)
-                if kind in kept_kinds
-            ]
-        )
+        return tuple(plain)
     keep, drop = _chosen(policy.keep_headers), _chosen(policy.drop_headers)
     named = _named_by_connection(headers)
     kept = []

@@ -27,9 +27,10 @@ from keyonce.integrations.asgi_request import (
     head_of,
     whole_body,
 )
+from keyonce.integrations.asgi_response import write_response
 from keyonce.integrations.failure import ReadFailure, unread
-from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets
-from keyonce.integrations.spool import SPILL_AT, SpillFull, SpillSpace
+from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets, Visit
+from keyonce.integrations.spool import SpillFull, SpillSpace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
         Scope,
         Send,
     )
-    from keyonce.integrations.gateway import Visit
 
     AuthorizeReplay = Callable[[RequestHead, Record], Awaitable[bool]]
 
@@ -193,7 +193,7 @@ class IdempotencyMiddleware:
         send: Send,
     ) -> None:
         identity = guarded.identity
-        visit = self.gateway.visit(head, guarded.rule, identity)
+        visit = Visit(self.gateway, head, guarded.rule, identity)
         if guarded.stage is not Stage.ENFORCE and not await self._known(guarded):
             await Observation(self, visit).run(identity, scope, receive, send)
             return
@@ -207,7 +207,7 @@ class IdempotencyMiddleware:
             visit.ended(Outcome.GONE)
             raise
         try:
-            if body.size <= SPILL_AT:
+            if not body.spilled:
                 attempt = visit.attempt(identity, body)
             else:  # hashing a large body must not stop the loop
                 attempt = await asyncio.to_thread(visit.attempt, identity, body)
@@ -329,18 +329,3 @@ def _opened(store: AsyncStore | str) -> AsyncStore:
     from keyonce.stores.url import open_async_store  # noqa: PLC0415 - only for URLs
 
     return open_async_store(store)
-
-
-async def write_response(
-    send: Send, answer: Response, *, bodiless: bool = False
-) -> None:
-    """Send a whole answer."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [*answer.headers],  # middlewares further out change it
-        }
-    )
-    body = b"" if bodiless else answer.body
-    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,18 @@ from keyonce.http.messages import Response
 from keyonce.http.problem import response
 from keyonce.http.steer import read_steering
 from keyonce.integrations.asgi_request import Incoming
-from keyonce.integrations.asgi_response import CutOff, Instead, LetGo, Outgoing
+from keyonce.integrations.asgi_response import (
+    CutOff,
+    Instead,
+    LetGo,
+    Outgoing,
+    write_response,
+)
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.gateway import outcome_of_end, patience
 from keyonce.integrations.spool import SPILL_AT, Spool
 
 if TYPE_CHECKING:
-    from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
     from keyonce.core.model import Attempt, Lease, Record
     from keyonce.engine.finished import Finished
@@ -114,21 +120,7 @@ class Exchange:
     async def guarded(self, attempt: Attempt, body: Body) -> None:
         """Answer a request with a good key, running the app at most once."""
         try:
-            decision = await self._begin(attempt, body)
-            if isinstance(decision, Proceed):
-                await self._execute(decision.lease, body)
-            elif decision is not None:
-                await self._answer(decision)
-        finally:
-            body.close()
-            self._visit.ended(Outcome.UNCLEAR)  # told already, unless all else failed
-            if self._out is not None:
-                self._out.close()
-                self._out = None
-
-    async def _begin(self, attempt: Attempt, body: Body) -> Decision | None:
-        try:
-            return await self._guard.begin(
+            decision = await self._guard.begin(
                 attempt,
                 self._policy,
                 wait_for=patience(self._policy),
@@ -138,7 +130,17 @@ class Exchange:
             await self._without_store(body)
         except RecordUnreadable:
             await self._unreadable()
-        return None
+        else:
+            if isinstance(decision, Proceed):
+                await self._execute(decision.lease, body)
+            else:
+                await self._answer(decision)
+        finally:
+            body.close()
+            self._visit.ended(Outcome.UNCLEAR)  # told already, unless all else failed
+            if self._out is not None:
+                self._out.close()
+                self._out = None
 
     async def _unreadable(self) -> None:
         problem = catalogue.record_corrupt(header=self._header)
@@ -152,7 +154,7 @@ class Exchange:
         self._lease = lease
         self._visit.attend(lease)
         out = self.out
-        error = await self._run(body)
+        error = await self._run(body, out)
         if out.tail is not None:
             await out.tail
         if not out.over:
@@ -160,13 +162,13 @@ class Exchange:
         if error is not None:
             raise error
 
-    async def _run(self, body: Body) -> BaseException | None:
+    async def _run(self, body: Body, out: Outgoing) -> BaseException | None:
         incoming = Incoming(body, self._receive, self.client_gone)
         # Extensions would let the app answer past us; it is offered none.
         scope = {**self._scope, "extensions": {}}
         self._running = asyncio.current_task()
         try:
-            await self._middleware.app(scope, incoming, self.out)
+            await self._middleware.app(scope, incoming, out)
         except asyncio.CancelledError as cancelled:
             # Whoever cancelled it: the work has begun and its record needs an end.
             if self._gone_for is not None and self._running is not None:
@@ -304,8 +306,9 @@ class Exchange:
             if authorize and not await self._authorized(authorize, decision):
                 return
         answer = self._visit.answer(decision)
-        self._visit.met(decision)
-        self._visit.ended(outcome_of(decision))
+        if self._gateway.telling:
+            self._visit.met(decision)
+            self._visit.ended(outcome_of(decision))
         del decision
         await self._send_whole(answer)
 
@@ -322,7 +325,11 @@ class Exchange:
 
     async def _send_whole(self, answer: Response) -> None:
         if len(answer.body) <= SPILL_AT:
-            await self.out.answer(answer)
+            if self._out is not None:
+                await self._out.answer(answer)
+                return
+            with suppress(OSError):  # the client has gone
+                await write_response(self._send, answer)
             return
         # A slow reader must not hold a large body in memory.
         spool = Spool(self._gateway.space)
@@ -341,7 +348,7 @@ class Exchange:
             return
         self.out.unprotected = True
         self._visit.ended(Outcome.UNPROTECTED)
-        error = await self._run(body)
+        error = await self._run(body, self.out)
         if error is not None:
             raise error
 

@@ -45,7 +45,7 @@ class Sent:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every request
 class LetGo:
     """Send what was held, with *extra* headers while the head is still here."""
 
@@ -219,8 +219,11 @@ class Outgoing:
         await self._send_head(sent.headers, early=False, extra=extra)
         if sent.body.spilled:
             await self._write_all(sent.body)
-        else:
-            await self.write(sent.body.read(), more=False)
+            return
+        data = sent.body.read()
+        await self._deliver(
+            {"type": "http.response.body", "body": data, "more_body": False}
+        )
 
     async def _pass(self, sent: Sent, data: bytes, more: bool) -> None:  # noqa: FBT001
         if not more:
@@ -300,3 +303,18 @@ def declared_length(headers: Headers) -> int | None:
         if name.lower() == b"content-length" and value.isdigit():
             return int(value)
     return None
+
+
+async def write_response(
+    send: Send, answer: Response, *, bodiless: bool = False
+) -> None:
+    """Send a whole answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [*answer.headers],  # middlewares further out change it
+        }
+    )
+    body = b"" if bodiless else answer.body
+    await send({"type": "http.response.body", "body": body, "more_body": False})

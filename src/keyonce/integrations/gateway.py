@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from keyonce.core.decide import Mismatch
+from keyonce.core.decide import InFlight, Mismatch
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.events import (
     Arrived,
@@ -202,9 +202,13 @@ class Visit:
             head=self.head,
             policy=self.rule.policy,
             differing=differing,
-            likely_for=self._gateway.usual(self.rule),
+            likely_for=self._likely_for(decision),
             dialect=self._gateway.dialect,
         )
+
+    def _likely_for(self, decision: Answerable) -> float | None:
+        waits = isinstance(decision, InFlight)
+        return self._gateway.usual(self.rule) if waits else None
 
     def expires_early(self, lease: Lease, headers: Headers) -> float | None:
         """Say until when an outcome is kept at least that is not stored yet."""

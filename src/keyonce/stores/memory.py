@@ -78,10 +78,18 @@ class MemoryStore:
         return Claimed(record, now)
 
     def complete(self, command: Completion) -> Record | None:
-        return self._shelf.change(
-            command.identity,
-            lambda stored, now: transitions.complete(stored, command, now),
-        )
+        shelf = self._shelf.mine()
+        with shelf.lock:
+            now = shelf.clock()
+            stored = shelf.records.get(command.identity)
+            change = transitions.complete(stored, command, now)
+            if change is None:
+                return None
+            record, written = change
+            if written:
+                shelf.write(record)
+                shelf.purge(now, PURGED_BY_A_WRITE)
+        return record
 
     def release(
         self, identity: Identity, owner: bytes, reason: str, retention_for: float | None
@@ -108,8 +116,11 @@ class MemoryStore:
 
     def find(self, identity: Identity) -> Claimed | None:
         shelf = self._shelf.mine()
+        stored = shelf.records.get(identity)
+        if stored is None:
+            return None
         now = shelf.clock()
-        record = transitions.standing(shelf.records.get(identity), now)
+        record = transitions.standing(stored, now)
         return None if record is None else Claimed(record, now)
 
     def settle(self, command: Settlement) -> Record:
@@ -282,6 +293,8 @@ class _Shelf:
 
     def purge(self, now: float, limit: int) -> int:
         """Take at most *limit* expired records off the heap."""
+        if not self.due or self.due[0][0] > now:
+            return 0
         purged = 0
         for _ in range(4 * limit):  # some entries are of records claimed again
             if purged == limit or not self.due or self.due[0][0] > now:
