@@ -32,6 +32,11 @@ EVERY = [
     (catalogue.handler_failed(freed=True), 500, "handler-failed", True),
     (catalogue.replay_forbidden(), 403, "replay-forbidden", False),
     (catalogue.upstream_unreachable(), 502, "upstream-unreachable", True),
+    (catalogue.upstream_failed(), 502, "upstream-failed", False),
+    (catalogue.upstream_failed(504), 504, "upstream-failed", False),
+    (catalogue.authorization_unavailable(), 503, "authorization-unavailable", True),
+    (catalogue.length_required(), 411, "length-required", False),
+    (catalogue.request_incomplete(), 400, "request-incomplete", False),
     (catalogue.never_seen(), 404, "never-seen", False),
 ]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AFTER: Final = {
     Guarantee.EXACTLY_ONCE: "nothing unclear can exist: one database transaction",
-    Guarantee.RESUME: "run again; finished steps are not repeated",
+    Guarantee.RESUME: "run again; what it calls deduplicates by the key",
     Guarantee.AT_MOST_ONCE: "never run again; unknown until somebody resolves it",
     Guarantee.AT_LEAST_ONCE: "run again once the lease has ended",
 }

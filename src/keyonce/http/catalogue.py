@@ -51,6 +51,17 @@ CATALOGUE: Final[Mapping[str, Kind]] = MappingProxyType(
             "The request is too large",
             "The body is larger than this operation takes. Nothing was executed.",
         ),
+        "length-required": Kind(
+            (411,),
+            "The length of the request is not known",
+            "This server cannot tell where a body without Content-Length ends. Nothing "
+            "was executed. Repeat the request with a Content-Length.",
+        ),
+        "request-incomplete": Kind(
+            (400,),
+            "The request is not whole",
+            "The body is shorter than its Content-Length. Nothing was executed.",
+        ),
         "store-unavailable": Kind(
             (503,),
             "The idempotency store is unavailable",
@@ -115,6 +126,19 @@ CATALOGUE: Final[Mapping[str, Kind]] = MappingProxyType(
             "it. Repeat the request with the same key.",
             retryable=True,
         ),
+        "upstream-failed": Kind(
+            (502, 504),
+            "The service gave no answer",
+            "The request was sent to the service behind this one, which broke off or "
+            "did not answer in time. Nobody can say whether it was carried out.",
+        ),
+        "authorization-unavailable": Kind(
+            (503,),
+            "It cannot be asked whether this caller may have the stored answer",
+            "The request was executed before. Whether this caller may have its answer "
+            "could not be asked. Repeat it with the same key.",
+            retryable=True,
+        ),
         "never-seen": Kind(
             (404,),
             "Nothing is known of this request",
@@ -149,6 +173,16 @@ def missing_scope(detail: str, *, header: str = KEY_HEADER) -> Problem:
 def request_too_large(limit: int) -> Problem:
     """The body is over the bound of *limit* bytes; nothing ran."""
     return _problem("request-too-large", extra={"limit": limit})
+
+
+def length_required() -> Problem:
+    """It cannot be told where the body ends; nothing ran."""
+    return _problem("length-required")
+
+
+def request_incomplete() -> Problem:
+    """The body broke off before its declared length; nothing ran."""
+    return _problem("request-incomplete")
 
 
 def store_unavailable(*, retry_after: float = STORE_BACK_IN) -> Problem:
@@ -270,6 +304,19 @@ def replay_forbidden() -> Problem:
 def upstream_unreachable(*, retry_after: float = SOON) -> Problem:
     """Nothing was sent upstream; the key stays free."""
     return _problem("upstream-unreachable", retry_after=retry_after)
+
+
+def upstream_failed(status: int = 502) -> Problem:
+    """The request was sent upstream and what came of it is not known.
+
+    Where the key is freed, this is what the first caller hears; a retry runs again.
+    """
+    return _problem("upstream-failed", status=status)
+
+
+def authorization_unavailable(*, retry_after: float = STORE_BACK_IN) -> Problem:
+    """Nobody answered whether the caller may have the stored answer."""
+    return _problem("authorization-unavailable", retry_after=retry_after)
 
 
 def never_seen() -> Problem:

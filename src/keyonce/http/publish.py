@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _UNCLEAR = {
     Guarantee.EXACTLY_ONCE: "cannot happen: effect and answer are one transaction",
-    Guarantee.RESUME: "it runs again; finished steps are not repeated",
+    Guarantee.RESUME: "it runs again; what it calls must deduplicate by the key",
     Guarantee.AT_MOST_ONCE: "it never runs again; retries get 409 `outcome-unknown`",
     Guarantee.AT_LEAST_ONCE: "it runs again",
 }

@@ -29,7 +29,13 @@ from keyonce.integrations.asgi_request import (
 )
 from keyonce.integrations.asgi_response import write_response
 from keyonce.integrations.failure import ReadFailure, unread
-from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets, Visit
+from keyonce.integrations.gateway import (
+    DEFAULT_RULES,
+    Gateway,
+    Secrets,
+    Visit,
+    folder_of,
+)
 from keyonce.integrations.spool import SpillFull, SpillSpace
 
 if TYPE_CHECKING:
@@ -93,16 +99,16 @@ class IdempotencyMiddleware:
     ) -> None:
         """Guard *app*."""
         self.app = app
+        self._owns_store = isinstance(store, str)
+        self.store = _opened(store)
         self.gateway = Gateway(
             scope=scope,
             rules=rules,
             observer=observer,
             dialect=dialect,
             secrets=secrets,
-            space=space,
+            space=space or SpillSpace(folder_of(self.store)),
         )
-        self._owns_store = isinstance(store, str)
-        self.store = _opened(store)
         self.gateway.check(self.store.traits)
         self.guard = AsyncGuard(
             self.store, observer=observer, store_timeout=store_timeout

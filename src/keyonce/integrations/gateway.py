@@ -8,6 +8,8 @@ request, lets ``admit`` look at it, begins, runs the app, finishes, and writes.
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +40,7 @@ from keyonce.telemetry.context import Attending, attend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from keyonce.core.events import Observer
     from keyonce.core.model import Fingerprint, Identity, Lease, Traits
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from keyonce.http.scope import ScopeReader
 
 DEFAULT_RULES: Final = (Rule("POST,PATCH /**", Policy()),)
+log: Final = logging.getLogger("keyonce")
 SMOOTHING: Final = 0.2
 NO_WAIT: Final = timedelta(0)
 
@@ -93,9 +97,14 @@ class Gateway:
     def check(self, traits: Traits) -> None:
         """Refuse a guarantee that the store, or a gateway, cannot keep.
 
+        A store that several processes cannot share is refused where it can be seen
+        that there are several, else warned of.
+
         Raises:
             ConfigurationError: naming the rule, and what to do.
         """
+        if not traits.many_processes:
+            _check_alone(traits.name)
         for rule in self.rules:
             guarantee = rule.policy.guarantee
             if guarantee is Guarantee.EXACTLY_ONCE:
@@ -139,6 +148,28 @@ class Gateway:
         """Take the duration of one execution into the usual one."""
         before = self._usual.get(rule.label, took)
         self._usual[rule.label] = before + SMOOTHING * (took - before)
+
+
+def _check_alone(name: str) -> None:
+    workers = os.environ.get("WEB_CONCURRENCY", "1")
+    if workers.isdigit() and int(workers) > 1:
+        message = (
+            f"WEB_CONCURRENCY asks for {workers} workers, and the {name} store belongs "
+            "to one process: each worker would run a key for itself. Share records "
+            "with 'sqlite:///keyonce.db', or run one worker."
+        )
+        raise ConfigurationError(message)
+    log.warning(
+        "The %s store belongs to this process alone: run one worker, and expect "
+        "nothing of its keys after a restart.",
+        name,
+    )
+
+
+def folder_of(store: object) -> Path | None:
+    """Give the folder of a store that keeps files, for bodies beside it."""
+    folder: Path | None = getattr(store, "folder", None)
+    return folder
 
 
 class Visit:

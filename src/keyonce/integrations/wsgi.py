@@ -22,7 +22,7 @@ from keyonce.http.messages import Response
 from keyonce.http.problem import response
 from keyonce.http.status import status_request, status_response
 from keyonce.integrations.failure import ReadFailure, unread
-from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets
+from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets, folder_of
 from keyonce.integrations.spool import SpillFull, SpillSpace
 from keyonce.integrations.wsgi_exchange import Exchange, write_response
 from keyonce.integrations.wsgi_observe import Lookout, Observation
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     AuthorizeReplay = Callable[[RequestHead, Record], bool]
 
 LARGE_AT_ONCE: Final = 2
-NOTHING: Final = ((b"content-length", b"0"),)
 
 
 class IdempotencyMiddleware:
@@ -90,16 +89,16 @@ class IdempotencyMiddleware:
     ) -> None:
         """Guard *app*."""
         self.app = app
+        self._owns_store = isinstance(store, str)
+        self.store = _opened(store)
         self.gateway = Gateway(
             scope=scope,
             rules=rules,
             observer=observer,
             dialect=dialect,
             secrets=secrets,
-            space=space,
+            space=space or SpillSpace(folder_of(self.store)),
         )
-        self._owns_store = isinstance(store, str)
-        self.store = _opened(store)
         self.gateway.check(self.store.traits)
         self.guard = Guard(self.store, observer=observer, store_timeout=store_timeout)
         self.lookout = Lookout()
@@ -219,11 +218,9 @@ class IdempotencyMiddleware:
         except (SpillFull, OSError):
             problem, outcome = catalogue.no_room(), Outcome.STORE_UNAVAILABLE
         except Disconnected:
-            visit.ended(Outcome.GONE)
-            return Response(400, NOTHING)
+            problem, outcome = catalogue.request_incomplete(), Outcome.GONE
         except LengthUnknown:
-            visit.ended(Outcome.GONE)
-            return Response(411, NOTHING)
+            problem, outcome = catalogue.length_required(), Outcome.GONE
         visit.ended(outcome)
         return response(problem, docs_url=self.gateway.dialect.docs_url)
 

@@ -150,7 +150,7 @@ def _check_for_sidecar(policy: Policy) -> None:
             "exactly-once needs effect and record in one database transaction, and the "
             "upstream's effect is out of a sidecar's reach. Declare 'at-most-once' "
             "(never run again after an unclear end) or, if the upstream deduplicates "
-            "by the key, 'resume'; or use the middleware inside the service."
+            "by the key, 'resume'."
         )
         raise ConfigurationError(message)
     stripped = policy.forward_key is ForwardKey.STRIP

@@ -73,6 +73,11 @@ class AsyncSQLiteStore:
         """What an SQLite file is able to promise."""
         return TRAITS
 
+    @property
+    def folder(self) -> Path:
+        """Where the file is, and where large bodies may wait beside it."""
+        return self._database.path.parent
+
     def blocking(self) -> Store:
         """Give the same records to other threads; closed with this store."""
         return self._verbs

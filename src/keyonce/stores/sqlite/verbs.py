@@ -14,6 +14,7 @@ from keyonce.stores.sqlite.examine import examine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from keyonce.core.model import (
         AuditRow,
@@ -53,6 +54,11 @@ class Verbs:
     def traits(self) -> Traits:
         """What an SQLite file is able to promise."""
         return TRAITS
+
+    @property
+    def folder(self) -> Path:
+        """Where the file is, and where large bodies may wait beside it."""
+        return self._database.path.parent
 
     def claim(self, command: Claim) -> Claimed:
         database = self._database
