@@ -34,6 +34,7 @@ from keyonce.http.answer import answer
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.header import weakness
 from keyonce.http.operation import Rule, Rules
+from keyonce.http.rawpath import normal_path
 from keyonce.http.steer import read_steering
 from keyonce.integrations.spool import SpillSpace
 from keyonce.telemetry.context import Attending, attend
@@ -205,7 +206,7 @@ class Visit:
         fingerprinter = self._gateway.fingerprinter(self.rule.policy.fingerprint)
         source = FingerprintSource(
             head.method,
-            head.raw_path + b"?" + head.query,
+            _target(head),
             types[0] if types else b"",
             head.headers,
             body.size,
@@ -288,6 +289,11 @@ class Visit:
 
     def _weak(self) -> str | None:
         return None if self.identity is None else weakness(self.identity.key)
+
+
+def _target(head: RequestHead) -> bytes:
+    # In the same spelling as in the operation: what is one key is one request.
+    return normal_path(head.raw_path).encode("ascii") + b"?" + head.query
 
 
 def outcome_of_end(finished: Finished, status: int) -> Outcome:

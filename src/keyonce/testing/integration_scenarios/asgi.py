@@ -8,6 +8,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from keyonce.testing.integration_scenarios.behaviours import Head, Pause, Piece
 from keyonce.testing.integration_scenarios.messages import Reply, lower
@@ -185,7 +186,7 @@ class AsgiCall:
             "http_version": "1.1",
             "method": self._request.method,
             "scheme": "http",
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": headers,
