@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -79,8 +80,10 @@ def read_json(body: bytes, exclude: Iterable[Pointer] = ()) -> Document | None:
 
 def write_json(tree: Tree) -> bytes:
     """Give the canonical form of *tree*, in ASCII."""
+    if isinstance(tree, str):  # most leaves; the encoder is slow at these alone
+        return encode_basestring_ascii(tree).encode()
     if tree is None or tree is True or tree is False:
-        return _WORDS[tree]  # the encoder is slow at these alone
+        return _WORDS[tree]
     return _WRITER.encode(tree).encode()
 
 

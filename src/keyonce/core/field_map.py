@@ -39,6 +39,8 @@ _LEAF: Final = 0
 _OBJECT: Final = 1
 _ARRAY: Final = 2
 _DIGEST: Final = 2
+_LEAF_KIND: Final = b"%c" % _LEAF
+_LENGTH: Final = tuple(b"%c" % length for length in range(256))
 
 Container: TypeAlias = "dict[str, Tree] | list[Tree]"
 Node: TypeAlias = "bytes | dict[str, Node] | list[Node]"
@@ -47,7 +49,7 @@ Node: TypeAlias = "bytes | dict[str, Node] | list[Node]"
 def write_field_map(tree: Tree, key: bytes) -> bytes:
     """Write the field map of *tree*, its leaves keyed with the 32 bytes *key*."""
     out = [b"%c" % _VERSION]
-    _write(tree, key, _opened(tree), out)
+    _write(tree, _keyed(key), _opened(tree), out)
     return b"".join(out)
 
 
@@ -61,11 +63,17 @@ def differing_fields(tree: Tree, key: bytes, recorded: bytes) -> tuple[str, ...]
         node = _read_map(recorded)
     except (IndexError, ValueError):
         return ()
-    return tuple(islice(_differing(node, tree, key, ""), MAX_DIFFERING))
+    return tuple(islice(_differing(node, tree, _keyed(key), ""), MAX_DIFFERING))
 
 
-def _digest(tree: Tree, key: bytes) -> bytes:
-    return blake2s(key + write_json(tree), digest_size=_DIGEST).digest()
+def _keyed(key: bytes) -> blake2s:
+    return blake2s(key, digest_size=_DIGEST)
+
+
+def _digest(tree: Tree, keyed: blake2s) -> bytes:
+    digest = keyed.copy()
+    digest.update(write_json(tree))
+    return digest.digest()
 
 
 def _opened(root: Tree) -> set[int]:
@@ -107,23 +115,23 @@ def _size(container: Container) -> int:
     return len("".join(container).encode()) + len(container) * (1 + leaf)
 
 
-def _write(tree: Tree, key: bytes, opened: set[int], out: list[bytes]) -> None:
+def _write(tree: Tree, keyed: blake2s, opened: set[int], out: list[bytes]) -> None:
     if id(tree) not in opened:
-        out.append(b"%c%b" % (_LEAF, _digest(tree, key)))
+        out.append(_LEAF_KIND + _digest(tree, keyed))
     elif isinstance(tree, dict):
         out.append(b"%c%c" % (_OBJECT, len(tree)))
         for name in sorted(tree):
             member, encoded = tree[name], name.encode()
             if id(member) in opened:
                 out.append(b"%c%b" % (len(encoded), encoded))
-                _write(member, key, opened, out)
+                _write(member, keyed, opened, out)
             else:  # the most frequent case, without another call
-                leaf = (len(encoded), encoded, _LEAF, _digest(member, key))
-                out.append(b"%c%b%c%b" % leaf)
+                out += (_LENGTH[len(encoded)], encoded, _LEAF_KIND)
+                out.append(_digest(member, keyed))
     elif isinstance(tree, list):
         out.append(b"%c%c" % (_ARRAY, len(tree)))
         for item in tree:
-            _write(item, key, opened, out)
+            _write(item, keyed, opened, out)
 
 
 def _read_map(data: bytes) -> Node:
@@ -161,7 +169,7 @@ def _read_object(data: bytes, at: int, level: int, count: int) -> tuple[Node, in
     return members, at
 
 
-def _differing(node: Node, tree: Tree, key: bytes, pointer: str) -> Iterator[str]:
+def _differing(node: Node, tree: Tree, key: blake2s, pointer: str) -> Iterator[str]:
     if isinstance(node, dict) and isinstance(tree, dict):
         yield from _members_differing(node, tree, key, pointer)
     elif isinstance(node, list) and isinstance(tree, list):
@@ -174,7 +182,7 @@ def _differing(node: Node, tree: Tree, key: bytes, pointer: str) -> Iterator[str
 
 
 def _members_differing(
-    node: dict[str, Node], tree: dict[str, Tree], key: bytes, pointer: str
+    node: dict[str, Node], tree: dict[str, Tree], key: blake2s, pointer: str
 ) -> Iterator[str]:
     for name, member in node.items():
         here = f"{pointer}/{escape_name(name)}"

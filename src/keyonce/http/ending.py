@@ -29,7 +29,6 @@ _SERVER_ERROR: Final = 500
 _SWITCHING: Final = 101
 _BROKEN_UPSTREAM: Final = frozenset({502, 504})
 _EVENT_STREAM: Final = b"text/event-stream"
-_NAMED_TYPE: Final = len(b"content-type")
 
 
 def passes_through(status: int, headers: Headers) -> bool:
@@ -40,7 +39,7 @@ def passes_through(status: int, headers: Headers) -> bool:
     if status == _SWITCHING:
         return True
     for name, value in headers:
-        if len(name) == _NAMED_TYPE and name.lower() == b"content-type":
+        if name.lower() == b"content-type" and b"event-stream" in value.lower():
             kind = value.partition(b";")[0].strip().lower()
             if kind == _EVENT_STREAM:
                 return True
