@@ -212,8 +212,9 @@ class Work:
             case Stored(record):
                 extra = expires_header(record.expires_at)
                 return replace(answer, headers=answer.headers + extra)
-            case Freed() if failure.problem is not None:
-                return self._told(failure.problem)
+            case Freed():
+                freed = failure.problem or catalogue.handler_failed(freed=True)
+                return self._told(freed)
             case Parked():
                 return self._unclear(failure.status)
             case Lost(record):
