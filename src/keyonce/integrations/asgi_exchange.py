@@ -210,6 +210,8 @@ class Exchange:
             return Failure(
                 Unclear(self._gone_for), problem=catalogue.handler_failed(freed=True)
             )
+        if isinstance(error, asyncio.CancelledError):
+            return Failure(Unclear("stopped"))  # by its server, in the middle
         if error is not None:
             failure = self._middleware.read_failure(error)
             if failure is not None:
@@ -226,8 +228,9 @@ class Exchange:
                 answer = failure_answer(failure.ending, dialect=self._gateway.dialect)
                 extra = expires_header(record.expires_at)
                 return replace(answer, headers=answer.headers + extra)
-            case Freed() if failure.problem is not None:
-                return self._told(failure.problem)
+            case Freed():
+                freed = failure.problem or catalogue.handler_failed(freed=True)
+                return self._told(freed)
             case Parked():
                 return self._unclear(failure.status)
             case Lost(record):
