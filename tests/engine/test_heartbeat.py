@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from datetime import timedelta
 
@@ -403,13 +402,13 @@ def watched(store, reach=None):
 
 class TestEnding:
     def test_there_is_no_thread_before_the_first_lease(self, live):
-        assert [] == beating()
+        assert [] == live.beating()
 
     def test_one_thread_serves_a_guard(self, live):
         for number in range(20):
             live.granted(attempt(f"k-{number}"), SHORT)
 
-        assert 1 == len(beating())
+        assert 1 == len(live.beating())
 
     def test_no_thread_is_left_after_close(self, live):
         guard = live.guard()
@@ -418,7 +417,7 @@ class TestEnding:
 
         live.dies(guard)
 
-        assert [] == beating()
+        assert [] == live.beating()
 
     def test_a_forked_child_renews_by_its_own_thread(self, tmp_path):
         """A fork has no threads but the one that forked."""
@@ -439,10 +438,6 @@ class TestEnding:
 
         assert "child: in flight, not ended; stored\n" == done.stdout, done.stderr
         assert 0 == done.returncode, done.stderr
-
-
-def beating():
-    return [thread for thread in threading.enumerate() if "keyonce" in thread.name]
 
 
 FORKED = """

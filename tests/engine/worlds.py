@@ -124,6 +124,7 @@ class World:
         self.memory = MemoryStore(clock=clock)
         self.plan = FaultPlan()
         self._guards: list[Any] = []
+        self._before = set(threading.enumerate())
         self.here = self.guard()
 
     def guard(self, **settings: Any) -> Any:
@@ -208,8 +209,12 @@ class World:
         for guard in list(self._guards):
             self.dies(guard)
         self.face.close()
-        beating = [t.name for t in threading.enumerate() if "keyonce" in t.name]
-        assert [] == beating
+        assert [] == self.beating()
+
+    def beating(self) -> list[str]:
+        """Name the heartbeats that have come since this world began."""
+        threads = set(threading.enumerate()) - self._before
+        return [thread.name for thread in threads if "keyonce" in thread.name]
 
 
 def eventually(true: Callable[[], Any], within: float = 10.0) -> None:
