@@ -14,7 +14,7 @@ from keyonce.stores.sqlite import procedures
 from keyonce.stores.sqlite.database import Database
 from keyonce.stores.sqlite.filesystem import MOUNT_TABLE
 from keyonce.stores.sqlite.group import GroupWriter
-from keyonce.stores.sqlite.verbs import PAGE_BITS, TRAITS, Verbs
+from keyonce.stores.sqlite.verbs import PAGE_BITS, TRAITS, Verbs, claiming
 
 if TYPE_CHECKING:
     import os
@@ -87,7 +87,7 @@ class AsyncSQLiteStore:
         seen = procedures.first_look(rows, command, self._database.now())
         if seen is not None:
             return seen
-        return await self._writer.write(partial(procedures.claim, command))
+        return await self._writer.write(claiming(command))
 
     async def complete(self, command: Completion) -> Record | None:
         done = await self._writer.write(partial(procedures.complete, command))

@@ -44,12 +44,20 @@ OPEN: Final = {Status.IN_PROGRESS, Status.UNKNOWN}
 
 
 def first_look(rows: list[Row], command: Claim, now: float) -> Claimed | None:
-    """Answer a claim that changes nothing from what was read, else None."""
+    """Answer a claim that changes nothing from what was read, else None.
+
+    The end of a lease is looked at with the write lock in hand: while another
+    program holds the file, its owner cannot renew.
+    """
     if not rows:
         return None
     stored = record_of(command.identity, rows[0])
-    change = transitions.claim(stored, command, now)
-    return None if change.written else Claimed(change.record, now)
+    record, written = transitions.claim(stored, command, now)
+    if written or (
+        record.status is Status.IN_PROGRESS and transitions.lease_ended(record, now)
+    ):
+        return None
+    return Claimed(record, now)
 
 
 def found(rows: list[Row], identity: Identity, now: float) -> Claimed | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from keyonce.stores.sqlite import procedures
 from keyonce.stores.sqlite.examine import examine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from keyonce.core.model import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         StoreStats,
     )
     from keyonce.stores.sqlite.database import Database
+    from keyonce.stores.statement import Procedure
 
 TRAITS: Final = Traits(
     name="sqlite",
@@ -41,6 +43,24 @@ TRAITS: Final = Traits(
 
 
 PAGE_BITS: Final = 12  # a page of body fills the log as a commit does
+PROMPT: Final = 0.05
+
+
+def claiming(command: Claim) -> Callable[[float], Procedure[Claimed]]:
+    """Give the job behind *command*, which is asked for now.
+
+    Whoever had to wait for the file ends no lease: its owner, who waited as well,
+    must get to renew it first.
+    """
+    prompt_until = time.monotonic() + PROMPT
+
+    def job(now: float) -> Procedure[Claimed]:
+        late = time.monotonic() > prompt_until
+        return procedures.claim(
+            command._replace(witnessed=None) if late else command, now
+        )
+
+    return job
 
 
 class Verbs:
@@ -66,7 +86,7 @@ class Verbs:
         seen = procedures.first_look(rows, command, database.now())
         if seen is not None:
             return seen
-        return database.write(partial(procedures.claim, command))
+        return database.write(claiming(command))
 
     def complete(self, command: Completion) -> Record | None:
         done = self._database.write(partial(procedures.complete, command))
