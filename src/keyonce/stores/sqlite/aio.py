@@ -82,6 +82,12 @@ class AsyncSQLiteStore:
         """Give the same records to other threads; closed with this store."""
         return self._verbs
 
+    def glance(self, identity: Identity) -> Claimed | None:
+        rows = self._database.glance(identity)
+        if not rows:
+            return None
+        return procedures.found(rows, identity, self._database.now())
+
     async def claim(self, command: Claim) -> Claimed:
         rows = await self._find(command.identity)
         seen = procedures.first_look(rows, command, self._database.now())
