@@ -126,6 +126,16 @@ def test_the_last_one_leaves_nothing_behind(flights):
     assert flights.sit(identity()).leads
 
 
+def test_a_flight_is_under_way_while_somebody_leads_it(flights):
+    assert not flights.under_way(identity())
+
+    leader = flights.sit(identity())
+
+    assert flights.under_way(identity())
+    flights.leave(leader)
+    assert not flights.under_way(identity())
+
+
 def test_leaving_twice_is_leaving_once(flights):
     leader = flights.sit(identity())
     flights.leave(leader)

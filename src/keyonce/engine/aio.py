@@ -90,8 +90,8 @@ class AsyncGuard:
         Raises:
             RecordUnreadable: the stored record is torn or from a newer version.
         """
-        if self._glance is None:
-            return None
+        if self._glance is None or self._flights.under_way(attempt.identity):
+            return None  # the leader's news comes without a trip to the store
         found = self._glance(attempt.identity)
         if found is None or found.record.status not in _SETTLED:
             return None

@@ -51,6 +51,11 @@ class Flights:
             flight.led = True
             return Seat(flight, leads=True)
 
+    def under_way(self, identity: Identity) -> bool:
+        """Whether somebody here leads for *identity*, whose news may be heard."""
+        flight = self._flights.get(identity)
+        return flight is not None and flight.led
+
     def publish(self, seat: Seat, news: Claimed, at: float) -> None:
         """Tell the others what the leader heard from the store at *at*."""
         flight = seat.flight
