@@ -147,7 +147,7 @@ class TestManyAtOnce:
     def test_a_thousand_waiters_make_one_execution_and_a_handful_of_claims(self, world):
         owner = world.granted(attempt())
         waiters = [world.starts(attempt(), wait_for=30.0) for _ in range(1_000)]
-        eventually(lambda: len(seated(world)) >= 1_000)
+        eventually(lambda: seated(world) >= 1_000)
 
         world.finish(owner, paid(b"once"))
         decisions = results(waiters)
@@ -207,19 +207,16 @@ class TestManyAtOnce:
 
 
 def seated(world):
-    """Those that wait for news of any key in this guard."""
-    return [
-        seat
-        for flight in world.here._flights._flights.values()
-        for seat in flight.waiting
-    ]
+    """How many wait for news of any key in this guard."""
+    flights = list(world.here._flights._flights.values())
+    return sum(len(flight.waiting) for flight in flights)
 
 
 class TestHandingOver:
     def test_when_the_owner_frees_the_key_exactly_one_waiter_runs(self, world):
         owner = world.granted(attempt())
         waiters = [world.starts(attempt(), wait_for=30.0) for _ in range(20)]
-        eventually(lambda: len(seated(world)) >= 20)
+        eventually(lambda: seated(world) >= 20)
 
         world.finish(owner, Free("refused"))
         eventually(lambda: any(waiter.done() for waiter in waiters))
@@ -237,7 +234,7 @@ class TestHandingOver:
     def test_each_of_many_is_given_a_turn_while_all_free_the_key(self, world):
         owner = world.granted(attempt())
         waiters = {world.starts(attempt(), wait_for=30.0) for _ in range(10)}
-        eventually(lambda: len(seated(world)) >= 10)
+        eventually(lambda: seated(world) >= 10)
         world.finish(owner, Free("refused"))
 
         for execution in range(2, 12):

@@ -191,8 +191,8 @@ class TestTheWorkLimit:
         waiting = live.starts(attempt(), terms, wait_for=5.0)
         eventually(lambda: reasons)
 
-        assert isinstance(live.begin(attempt(), terms, wait_for=wait_for), Unknown)
         assert isinstance(waiting.result(SOON), Unknown)
+        assert isinstance(live.begin(attempt(), terms, wait_for=wait_for), Unknown)
 
     def test_a_silent_store_at_the_limit_is_asked_until_it_answers(self, live):
         reasons: list[str] = []
