@@ -169,6 +169,9 @@ class Heartbeat:
             return self._open()
         except StoreError:
             return None
+        except Exception:
+            log.exception("The heartbeat cannot reach the store; it tries again.")
+            return None
 
     def _rest(self) -> None:
         with self._condition:
