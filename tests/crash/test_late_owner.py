@@ -7,18 +7,20 @@ from __future__ import annotations
 import pytest
 
 from keyonce.core.states import Status
+from tests.crash.workers import eventually
 
 
+@pytest.mark.parametrize("point", ["effect.after", "complete.before"])
 @pytest.mark.parametrize(
     ("guarantee", "effects"), [("at-least-once", 2), ("resume", 1)]
 )
 def test_where_another_took_over_the_late_worker_answers_with_the_winners_outcome(
-    site, guarantee, effects
+    site, guarantee, effects, point
 ):
     path = f"/{guarantee}/payments"
-    late, other = site.worker("effect.after"), site.worker()
+    late, other = site.worker(point), site.worker()
     asked = late.posts(path, "k-1")
-    late.reaches("effect.after")
+    late.reaches(point)
     late.freezes()
 
     winner = other.settled(path, "k-1")
@@ -74,17 +76,21 @@ def test_in_at_most_once_nobody_else_runs_and_the_late_worker_completes(site):
 
 def test_a_late_refusal_does_not_free_the_winners_key(site):
     path = "/at-least-once/refusals"
-    late, other = site.worker("release.before"), site.worker("complete.before")
+    late, winner = site.worker("release.before"), site.worker("release.before")
     asked = late.posts(path, "k-1")
     late.reaches("release.before")
     late.freezes()
-    winner = site.worker()
+    taking_over = winner._pool.submit(winner.settled, path, "k-1")
+    winner.reaches("release.before")
 
-    refused = winner.settled(path, "k-1")
+    (taken,) = site.records(status=Status.IN_PROGRESS)
     late.thaws()
-    late.goes_on()
+    late.goes_on(3)  # whatever it tries to free
+    eventually(lambda: site.records()[0].lease_until > taken.lease_until)
+    (still,) = site.records(status=Status.IN_PROGRESS)
+    winner.goes_on()
 
-    asked.result()
-    assert (201, 2) == (refused.status, site.ledger.runs("k-1"))
-    assert other.settled(path, "k-1").status == 201
-    assert 3 == site.ledger.runs("k-1")
+    assert (taken.owner, 2) == (still.owner, still.executions)
+    assert 201 == taking_over.result().status
+    assert asked.result().status in {201, 500}
+    assert 2 == site.ledger.runs("k-1")
