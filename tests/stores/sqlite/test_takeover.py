@@ -112,9 +112,10 @@ def test_the_end_of_a_lease_is_seen_only_when_the_file_can_be_written(
     store.claim(by(b"owner"))
     assert store.claim(by(b"other")).record.owner == b"owner"
     clock.advance(ENDED)
-    began = time.monotonic()
 
-    with held(path, 0.3):
+    with held(path, 0.4):
+        began = time.monotonic()
         store.claim(by(b"other"))
+        waited = time.monotonic() - began
 
-    assert time.monotonic() - began >= 0.3
+    assert waited > 0.2
