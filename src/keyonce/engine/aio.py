@@ -66,6 +66,7 @@ class AsyncGuard:
         self._glance: Callable[[Identity], Claimed | None] | None = getattr(
             store, "glance", None
         )
+        self._unsettled: Identity | None = None  # seen so, until somebody begins
         self._flights = Flights()
         self._seats: dict[bytes, Seat] = {}
         self._heartbeat = Heartbeat(store.blocking, self._observer, clock)
@@ -90,10 +91,14 @@ class AsyncGuard:
         Raises:
             RecordUnreadable: the stored record is torn or from a newer version.
         """
-        if self._glance is None or self._flights.under_way(attempt.identity):
+        identity = attempt.identity
+        if self._glance is None or self._unsettled == identity:
+            return None  # of many that come at once, the first has looked
+        if self._flights.under_way(identity):
             return None  # the leader's news comes without a trip to the store
-        found = self._glance(attempt.identity)
+        found = self._glance(identity)
         if found is None or found.record.status not in _SETTLED:
+            self._unsettled = identity
             return None
         return flows.compare(found, attempt, attempt.fingerprint, flows.NOBODY)[0]
 
@@ -115,6 +120,7 @@ class AsyncGuard:
             StoreUnavailable: nobody can say; nothing may run.
             RecordUnreadable: the stored record is torn or from a newer version.
         """
+        self._unsettled = None
         terms, seat = policy.terms, self._flights.sit(attempt.identity)
         lease: Lease | None = None
         try:
