@@ -155,7 +155,7 @@ def test_under_steady_writing_the_log_stays_bounded(path):
     result = StoredResult(200, (), body, size=len(body))
     sizes = []
 
-    for number in range(400):
+    for number in range(600):
         store.claim(claim_of(named(str(number))))
         store.complete(completion_of(named(str(number)), result=result))
         upkeep.count(100)
