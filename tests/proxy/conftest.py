@@ -57,7 +57,10 @@ async def guarded(configured):
     async with AsyncExitStack() as stack:
 
         async def serve(text: str = "", **flags: str) -> int:
-            sidecar = Sidecar(configured(text, **flags))
-            return await stack.enter_async_context(serving(sidecar, lifespan="on"))
+            config = configured(text, **flags)
+            served = serving(
+                Sidecar(config), lifespan="on", identity=config.identity_headers
+            )
+            return await stack.enter_async_context(served)
 
         yield serve

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
 
-from tests.proxy.toy import call, free_port, reply
+from keyonce.proxy.config import load
+from tests.proxy.toy import call, exchange, free_port, reply, status_of
 from tests.proxy.vectors import BAD
 
 
@@ -25,13 +28,22 @@ def answering(raw: bytes, *, close: bool = False):
 
 
 def kept(answer):
-    """What of an answer a retry must get again."""
-    fresh = {b"date", b"idempotency-replayed", b"connection"}
+    """What of an answer a retry must get again.
+
+    When it expires is told by the record, which is only written once a streamed
+    answer has ended: its head may have said a little less.
+    """
+    fresh = {b"date", b"idempotency-replayed", b"connection", b"idempotency-expires"}
     return (
         answer.status,
         [pair for pair in answer.headers if pair[0] not in fresh],
         answer.body,
     )
+
+
+def expiry(answer):
+    (told,) = answer.values("idempotency-expires")
+    return parsedate_to_datetime(told)
 
 
 BODIES = {
@@ -53,6 +65,7 @@ async def test_a_retry_gets_the_same_answer(guarded, toy, body):
 
     assert (201, body) == (first.status, first.body)
     assert kept(first) == kept(second)
+    assert timedelta(0) <= expiry(second) - expiry(first) <= timedelta(seconds=10)
     assert ["<a>", "<b>"] == second.values("link")
     assert ["true"] == second.values("idempotency-replayed")
     assert [] == first.values("idempotency-replayed")
@@ -412,6 +425,79 @@ async def test_a_replay_is_authorised_first(guarded, toy):
     assert ["Bearer t"] == asked.values("authorization")
     assert ["POST"] == asked.values("x-original-method")
     assert ["/orders?a=b"] == asked.values("x-original-uri")
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        {"connection": "X-Api-Key"},
+        {"connection": "keep-alive, idempotency-key"},
+        {"connection": "close,Authorization"},
+        {"connection": "cookie"},
+        {"connection": "Upgrade, x-api-key", "upgrade": "websocket"},
+    ],
+    ids=lambda fields: fields["connection"],
+)
+@pytest.mark.parametrize("target", ["/orders", "/unguarded"])
+async def test_no_caller_takes_its_identity_out(guarded, toy, tampered, target):
+    port = await guarded("[[rule]]\nmatch = 'POST /orders'\n")
+
+    answer = await call(port, target=target, key="k", authorization="t", **tampered)
+
+    assert (400, ["close"]) == (answer.status, answer.values("connection"))
+    assert [] == toy.seen
+
+
+async def test_a_revoked_caller_cannot_hide_from_the_authoriser(guarded, toy):
+    port = await guarded(f"[replay]\nauthorize = '{toy.url}/may'\n")
+    await call(port, key="k")
+
+    await call(port, key="k", connection="x-tenant", x_tenant="revoked")
+    hidden = await call(port, key="k", connection="x-api-key")
+
+    assert ["/orders", "/may"] == [seen.target for seen in toy.seen]
+    assert ["revoked"] == toy.seen[1].values("x-tenant")
+    assert 400 == hidden.status
+
+
+@pytest.mark.parametrize("name", ["X_Api_Key", "x-api_key", "Idempotency_Key"])
+async def test_no_second_spelling_of_an_identity_header(guarded, toy, name):
+    port = await guarded()
+    raw = (
+        b"POST /orders HTTP/1.1\r\nhost: a\r\nx-api-key: mary\r\n"
+        b"idempotency-key: k\r\n%b: john\r\ncontent-length: 0\r\n\r\n"
+    )
+
+    answer = await exchange(port, raw % name.encode())
+
+    assert 400 == status_of(answer)
+    assert [] == toy.seen
+
+
+async def test_a_header_of_your_own_with_an_underscore(guarded, toy):
+    port = await guarded("key_header = 'X_Key'\n", scope="X_Tenant")
+    raw = (
+        b"POST /orders HTTP/1.1\r\nhost: a\r\nX_Tenant: mary\r\nX_Key: k\r\n"
+        b"%bcontent-length: 0\r\n\r\n"
+    )
+
+    good = await exchange(port, raw % b"")
+    bad = [
+        await exchange(port, raw % other)
+        for other in (b"X-Tenant: john\r\n", b"X-Key: l\r\n")
+    ]
+
+    assert (200, [400, 400]) == (status_of(good), [status_of(one) for one in bad])
+    assert 1 == len(toy.seen)
+
+
+def test_a_token_header_is_an_identity_header(configured):
+    pytest.importorskip("jwt")
+    scope = "[scope]\njwt = 'sub'\nalgorithms = ['HS256']\nkey = 'secret'\n"
+    path = configured(scope).source
+    told = load(path, {"upstream": "http://127.0.0.1:1"}, {})
+
+    assert {b"authorization", b"idempotency-key"} == told.identity_headers
 
 
 async def test_without_the_authoriser_nothing_is_replayed(guarded, toy):

@@ -16,7 +16,7 @@ import uvicorn
 
 from keyonce.proxy.checks import listen_on
 from keyonce.proxy.config_values import Address
-from keyonce.proxy.strict import StrictProtocol
+from keyonce.proxy.strict import strict_about
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -126,12 +126,14 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(app, *, lifespan="off") -> AsyncIterator[int]:
+async def serving(
+    app, *, lifespan="off", identity: frozenset[bytes] = frozenset()
+) -> AsyncIterator[int]:
     """Serve *app* as the sidecar does, in this loop; gives the port."""
     bound = listen_on(Address("127.0.0.1", 0), setting="listen")
     config = uvicorn.Config(
         app,
-        http=StrictProtocol,
+        http=strict_about(identity),
         ws="websockets-sansio",
         lifespan=lifespan,
         log_config=None,

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from keyonce.proxy.failures import AuthorizerUnavailable
-from keyonce.proxy.wire import end_to_end
+from keyonce.proxy.wire import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from keyonce.core.model import Record
@@ -65,7 +65,9 @@ class Authorizer:
 
 def _asking(head: RequestHead) -> list[tuple[str, str]]:
     target = head.raw_path + (b"?" + head.query if head.query else b"")
-    kept = [pair for pair in end_to_end(head.headers) if pair[0] not in _OF_THE_BODY]
+    # Not what ``Connection`` names: the caller must not choose what is judged.
+    lowered = [(name.lower(), value) for name, value in head.headers]
+    kept = [pair for pair in lowered if pair[0] not in HOP_BY_HOP | _OF_THE_BODY]
     named = [n for n, _ in kept if n in {b"x-original-method", b"x-original-uri"}]
     return [
         *((n.decode(), v.decode()) for n, v in kept if n not in named),

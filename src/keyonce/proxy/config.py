@@ -14,7 +14,7 @@ from keyonce.core.errors import ConfigurationError
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.scope import shared
 from keyonce.proxy.config_rules import read_rules
-from keyonce.proxy.config_scope import scope_from_flag, scope_from_table
+from keyonce.proxy.config_scope import headers_of, scope_from_flag, scope_from_table
 from keyonce.proxy.config_values import (
     LOOPBACK,
     OFF,
@@ -98,6 +98,11 @@ class Config:
     def source(self) -> Path | None:
         """The file that this came from, if it came from one."""
         return self.told.path if self.told else None
+
+    @property
+    def identity_headers(self) -> frozenset[bytes]:
+        """The headers that say whose request it is, and which: lower-case."""
+        return frozenset({self.dialect.key_name, *headers_of(self.scope)})
 
     def read_again(self) -> Config:
         """Read the same file, under the same flags, as it is now.

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.errors import ConfigurationError
-from keyonce.http.scope import by_function, by_header, shared
+from keyonce.http.scope import (
+    FunctionScope,
+    HeaderScope,
+    by_function,
+    by_header,
+    shared,
+)
 from keyonce.proxy.reading import flag, text, texts
 
 if TYPE_CHECKING:
@@ -63,6 +69,17 @@ def scope_from_table(table: Table | None, *, missing_at: str) -> ScopeReader:
     if claim is not None:
         return by_function(_claim(table, claim, algorithms, options))
     return _header(table, header or "", hashed=hashed, rotating_ok=rotating_ok)
+
+
+def headers_of(scope: ScopeReader) -> frozenset[bytes]:
+    """Give the headers that *scope* is told by, lower-case."""
+    match scope:
+        case HeaderScope(name=name):
+            return frozenset({name.lower().encode()})
+        case FunctionScope(function=VerifiedClaim(header=name)):
+            return frozenset({name})
+        case _:
+            return frozenset()
 
 
 _JWT_TEXTS: Final = ("key", "key_file", "audience", "issuer", "token_header")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 LARGEST_HEAD: Final = 64 * 1024
@@ -29,11 +30,12 @@ _FIELDS: Final = re.compile(
 _FIELD: Final = re.compile(rb"([^:\r\n]+):([^\r]*)\r\n")
 # Names that decide about framing, routing or identity, also as servers spell them
 # that turn every dash into an underscore.
-_WATCHED: Final = re.compile(
-    rb"(?i)^(?:content[-_]length|transfer[-_]encoding|host|upgrade|connection|"
-    rb"idempotency_key|forwarded|x_forwarded_[a-z]+)[ \t]*:",
-    re.MULTILINE,
+_WATCHED: Final = (
+    rb"content[-_]length|transfer[-_]encoding|host|upgrade|connection|"
+    rb"idempotency_key|forwarded|x_forwarded_[a-z]+"
 )
+# What may say who is calling, whatever the scope is told by.
+_ALWAYS_IDENTITY: Final = frozenset({b"authorization", b"cookie"})
 _LOOSE_END: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\x00")
 _SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _SIZE_SO_FAR: Final = re.compile(rb"[0-9A-Fa-f]{0,15}\r?")
@@ -64,8 +66,13 @@ class _At(Enum):
 class Scanner:
     """Follows one connection. Give it every byte, in order, before the parser."""
 
-    def __init__(self) -> None:
-        """Begin before the first request."""
+    def __init__(self, identity: frozenset[bytes] = frozenset()) -> None:
+        """Begin before the first request.
+
+        *identity* are the lower-case names of the headers that say whose request
+        it is, and which: see ``check_head``.
+        """
+        self._identity = identity
         self._at = _At.HEAD
         self._held = b""
         self._left = 0
@@ -120,7 +127,7 @@ class Scanner:
         if end > LARGEST_HEAD:
             raise Malformed("The head of the request is too large.", status=431)
         self._skipped, self._looked = False, 0
-        framing = check_head(rest[:end])
+        framing = check_head(rest[:end], self._identity)
         if framing is TUNNEL:
             self._at = _At.TUNNEL
         elif framing is CHUNKED:
@@ -176,8 +183,11 @@ CHUNKED: Final = -1
 TUNNEL: Final = -2
 
 
-def check_head(head: bytes) -> int:
+def check_head(head: bytes, identity: frozenset[bytes] = frozenset()) -> int:
     """Check a whole head; give the length of its body, or CHUNKED or TUNNEL.
+
+    The headers of *identity* must reach the upstream as they were read here: no
+    ``Connection`` may take one out, and no other spelling may stand beside it.
 
     Raises:
         Malformed: the head breaks a rule of RFC 9112, or leans on a leniency.
@@ -190,7 +200,8 @@ def check_head(head: bytes) -> int:
     if not head.isascii():
         _check_text(head)
     _check_target(line["method"], line["target"])
-    fields = _watched(head, line.end())
+    fields = _watched(head, line.end(), identity)
+    _check_options(fields, identity)
     _check_host(fields, old=line["minor"] == b"0")
     length = _framing(fields, old=line["minor"] == b"0")
     return _tunnel(line["method"], fields, length) or length
@@ -211,15 +222,46 @@ def _check_target(method: bytes, target: bytes) -> None:
         raise Malformed("The request target must be a path that starts with '/'.")
 
 
-def _watched(head: bytes, start: int) -> dict[bytes, list[bytes]]:
+@lru_cache(maxsize=8)
+def _pattern(identity: frozenset[bytes]) -> re.Pattern[bytes]:
+    spelt = (
+        re.escape(name.replace(b"_", b"-")).replace(rb"\-", b"[-_]")
+        for name in sorted(identity)
+    )
+    names = b"|".join((_WATCHED, *spelt))
+    return re.compile(rb"(?i)^(?:%b)[ \t]*:" % names, re.MULTILINE)
+
+
+def _watched(
+    head: bytes, start: int, identity: frozenset[bytes]
+) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
-    for hit in _WATCHED.finditer(head, start):
+    for hit in _pattern(identity).finditer(head, start):
         field = _FIELD.match(head, hit.start())
         if field:
             found.setdefault(field[1].lower(), []).append(field[2])
-    if any(b"_" in name for name in found):
+    if any(_misspelt(name, identity) for name in found):
         raise Malformed("A header name is spelt with an underscore for its dash.")
     return found
+
+
+def _misspelt(name: bytes, identity: frozenset[bytes]) -> bool:
+    if name in identity:
+        return False
+    # The other way round where the operator's own name has an underscore.
+    return b"_" in name or any(
+        b"_" in own and own.replace(b"_", b"-") == name for own in identity
+    )
+
+
+def _check_options(
+    fields: dict[bytes, list[bytes]], identity: frozenset[bytes]
+) -> None:
+    if b"connection" not in fields:
+        return
+    options = b",".join(fields[b"connection"]).lower().split(b",")
+    if not (identity | _ALWAYS_IDENTITY).isdisjoint(map(bytes.strip, options)):
+        raise Malformed("Connection names a header that says whose request it is.")
 
 
 def _check_host(fields: dict[bytes, list[bytes]], *, old: bool) -> None:

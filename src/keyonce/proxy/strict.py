@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -26,6 +26,8 @@ logger = logging.getLogger("keyonce")
 class StrictProtocol(HttpToolsProtocol):
     """Answers a malformed request with 400 and closes; nothing of it is run."""
 
+    identity: ClassVar[frozenset[bytes]] = frozenset()
+
     def __init__(
         self,
         config: Config,
@@ -35,7 +37,7 @@ class StrictProtocol(HttpToolsProtocol):
     ) -> None:
         """Begin one connection."""
         super().__init__(config, server_state, app_state, _loop)
-        self._scanner = Scanner()
+        self._scanner = Scanner(self.identity)
         self._in_head = False
 
     def data_received(self, data: bytes) -> None:
@@ -75,6 +77,15 @@ class StrictProtocol(HttpToolsProtocol):
         if idle or not (self.cycle.response_started or self.pipeline):
             self.transport.write(_answer(fault))
         self.transport.close()
+
+
+def strict_about(names: frozenset[bytes]) -> type[StrictProtocol]:
+    """Give the protocol that lets nobody tamper with the headers *names*."""
+
+    class StrictAboutIdentity(StrictProtocol):
+        identity = names
+
+    return StrictAboutIdentity
 
 
 def _answer(fault: Malformed) -> bytes:

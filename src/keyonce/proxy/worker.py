@@ -17,7 +17,7 @@ import uvicorn
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.events import NoObserver, Observers
 from keyonce.proxy.app import Sidecar
-from keyonce.proxy.strict import StrictProtocol
+from keyonce.proxy.strict import strict_about
 from keyonce.telemetry.logs import LogObserver
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Worker:
         server = _Server(
             uvicorn.Config(
                 self.sidecar,
-                http=StrictProtocol,
+                http=strict_about(self._config.identity_headers),
                 ws=_websockets(),
                 lifespan="on",
                 log_config=None,
