@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from keyonce.core.errors import ConfigurationError
+from keyonce.http.operation import Rule
 from keyonce.http.scope import shared
 from keyonce.integrations import asgi, wsgi
 from keyonce.integrations.gateway import folder_of
@@ -69,3 +72,38 @@ def test_a_spill_file_is_made_in_the_folder_that_was_named(tmp_path):
         spool.write(b"x" * (SPILL_AT + 1))
 
     spool.close()
+
+
+@pytest.mark.parametrize("gateway", [asgi, wsgi])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"store_timeout": 5}, "store_timeout is a timedelta longer than zero"),
+        ({"store_timeout": timedelta(0)}, "store_timeout is a timedelta longer"),
+        ({"rules": ["POST /a"]}, "rules holds Rule values, not 'POST /a'"),
+        ({"rules": Rule("POST /a")}, "rules is a list"),
+        ({"rules": None}, "rules is a list"),
+        ({"rules": []}, "nothing would be guarded"),
+        ({"scope": None}, "scope says whose key it is"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_told_at_once(gateway, setting, said):
+    memory = AsyncMemoryStore() if gateway is asgi else MemoryStore()
+    settings = {"store": memory, "scope": shared("all"), **setting}
+
+    with pytest.raises(ConfigurationError, match=said):
+        gateway.IdempotencyMiddleware(nothing, **settings)
+
+
+def test_a_store_for_threads_is_refused_on_a_loop():
+    store: Any = MemoryStore()
+
+    with pytest.raises(ConfigurationError, match="Take AsyncMemoryStore"):
+        asgi.IdempotencyMiddleware(nothing, store=store, scope=shared("all"))
+
+
+def test_a_store_for_loops_is_refused_in_threads():
+    store: Any = AsyncMemoryStore()
+
+    with pytest.raises(ConfigurationError, match="Take MemoryStore"):
+        wsgi.IdempotencyMiddleware(nothing, store=store, scope=shared("all"))

@@ -36,6 +36,7 @@ from keyonce.integrations.gateway import (
     Visit,
     folder_of,
 )
+from keyonce.integrations.settings import check_async_store, check_span
 from keyonce.integrations.spool import SpillFull, SpillSpace
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class IdempotencyMiddleware:
         """Guard *app*."""
         self.app = app
         self._owns_store = isinstance(store, str)
+        check_span("store_timeout", store_timeout)
+        check_span("drain", drain)
         self.store = _opened(store)
         self.gateway = Gateway(
             scope=scope,
@@ -331,6 +334,7 @@ class IdempotencyMiddleware:
 
 def _opened(store: AsyncStore | str) -> AsyncStore:
     if not isinstance(store, str):
+        check_async_store(store)
         return store
     from keyonce.stores.url import open_async_store  # noqa: PLC0415 - only for URLs
 

@@ -33,9 +33,10 @@ from keyonce.http.admit import Admission, admit
 from keyonce.http.answer import answer
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.header import weakness
-from keyonce.http.operation import Rule, Rules
+from keyonce.http.operation import Rule
 from keyonce.http.rawpath import normal_path
 from keyonce.http.steer import read_steering
+from keyonce.integrations.settings import checked_rules
 from keyonce.integrations.spool import SpillSpace
 from keyonce.telemetry.context import Attending, attend
 
@@ -85,7 +86,7 @@ class Gateway:
                 "by_header('X-Api-Key'), by_function(...), or shared('everyone')."
             )
             raise ConfigurationError(message)
-        self.rules = rules if isinstance(rules, Rules) else Rules(rules)
+        self.rules = checked_rules(rules)
         self.scope = scope
         self.observer = observer or NoObserver()
         self.dialect = dialect

@@ -23,6 +23,7 @@ from keyonce.http.problem import response
 from keyonce.http.status import status_request, status_response
 from keyonce.integrations.failure import ReadFailure, unread
 from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets, folder_of
+from keyonce.integrations.settings import check_span, check_store
 from keyonce.integrations.spool import SpillFull, SpillSpace
 from keyonce.integrations.wsgi_exchange import Exchange, write_response
 from keyonce.integrations.wsgi_observe import Lookout, Observation
@@ -90,6 +91,7 @@ class IdempotencyMiddleware:
         """Guard *app*."""
         self.app = app
         self._owns_store = isinstance(store, str)
+        check_span("store_timeout", store_timeout)
         self.store = _opened(store)
         self.gateway = Gateway(
             scope=scope,
@@ -249,6 +251,7 @@ def _close_if_there(middleware: weakref.ref[IdempotencyMiddleware]) -> None:
 
 def _opened(store: Store | str) -> Store:
     if not isinstance(store, str):
+        check_store(store)
         return store
     from keyonce.stores.url import open_store  # noqa: PLC0415 - only for URLs
 
