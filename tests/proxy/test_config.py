@@ -383,7 +383,7 @@ def test_a_claim_that_is_not_verified_is_none(why, file):
         "expired": [jwt.encode({"sub": "mary", "exp": 1}, SECRET, "HS256")],
         "without": [jwt.encode({"iss": "mary"}, SECRET, "HS256")],
         "twice": [jwt.encode({"sub": "mary"}, SECRET, "HS256")] * 2,
-        "unsigned": [jwt.encode({"sub": "mary"}, None, "none")],
+        "unsigned": [jwt.encode({"sub": "mary"}, "", "none")],
     }[why]
 
     told = scope_of(
