@@ -346,6 +346,45 @@ def _alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+async def test_a_default_log_tells_what_somebody_has_to_look_at(
+    program, toml, toy, tmp_path
+):
+    async def answers(seen, writer):
+        if seen.target == "/dies":
+            writer.close()
+        writer.write(reply(b"ok", b"HTTP/1.1 200 OK\r\nkeyonce-outcome: foo\r\n"))
+
+    toy.respond = answers
+    running = await program(toml())
+
+    for target in ("/dies", "/dies", "/steers"):
+        await call(running.port, target=target, key="k-1")
+    await call(running.port, target="/steers", key="k-1", body=b"other")
+
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert 3 == len(lines), lines
+    broke, unclear, ignored = lines
+    assert "WARNING POST /dies: " in broke
+    assert "[key=k-1 first]" in broke
+    assert 'WARNING unclear key=k-1 operation="POST /dies"' in unclear
+    assert "WARNING Keyonce-Outcome 'foo' was ignored" in ignored
+
+
+async def test_a_default_log_tells_of_an_upstream_that_is_not_there(
+    program, toml, tmp_path
+):
+    running = await program(toml(upstream=f"http://127.0.0.1:{free_port()}"))
+
+    guarded = await call(running.port, key="k-1")
+    plain = await call(running.port, "GET")
+
+    assert (502, 502) == (guarded.status, plain.status)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert ["WARNING POST /orders:", "WARNING GET /orders:"] == [
+        " ".join(line.split()[2:5]) for line in lines
+    ]
+
+
 async def test_the_log_names_the_key(program, toml, tmp_path):
     running = await program(toml(log_level="info", log_format="json"))
 

@@ -224,7 +224,12 @@ def test_a_row_keeps_the_users_own_fields_and_the_exception(rows):
     ("event", "level"),
     [
         (Ended("r", IDENTITY, Outcome.EXECUTED, 0.1), "INFO"),
-        (Ended("r", IDENTITY, Outcome.MISMATCH, 0.1), "WARNING"),
+        (Ended("r", IDENTITY, Outcome.MISMATCH, 0.1), "INFO"),
+        (Ended("r", IDENTITY, Outcome.UNKNOWN, 0.1), "INFO"),
+        (Ended("r", IDENTITY, Outcome.UNCLEAR, 0.1), "WARNING"),
+        (Ended("r", IDENTITY, Outcome.LOST, 0.1), "WARNING"),
+        (Ended("r", IDENTITY, Outcome.STORE_UNAVAILABLE, 0.1), "WARNING"),
+        (Ended("r", IDENTITY, Outcome.UNREADABLE, 0.1), "ERROR"),
         (Ended("r", IDENTITY, Outcome.UNRECORDED, 0.1), "ERROR"),
         (LeaseGone(IDENTITY, "lost"), "WARNING"),
         (StoreCalled("sqlite", "claim", 0.1, failed=False), "DEBUG"),

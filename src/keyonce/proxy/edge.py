@@ -15,7 +15,7 @@ from keyonce.http.dialect import STEERING_PREFIX
 from keyonce.http.problem import response
 from keyonce.integrations.asgi_response import ResponseCutOff
 from keyonce.proxy.connector import UpstreamBroke, UpstreamUnreachable
-from keyonce.proxy.failures import AuthorizerUnavailable, problem_of
+from keyonce.proxy.failures import AuthorizerUnavailable, log_failure, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -57,7 +57,8 @@ class Edge:
         try:
             await self._app(scope, receive, outward)
         except (UpstreamUnreachable, UpstreamBroke, AuthorizerUnavailable) as failure:
-            logger.warning("%s %s: %s", scope.get("method", ""), scope["path"], failure)
+            if isinstance(failure, AuthorizerUnavailable):
+                log_failure(scope, failure)
             # Once the head has left, returning early makes the server cut off.
             if not outward.started:
                 await self._answer(scope, outward, problem_of(failure))

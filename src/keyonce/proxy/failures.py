@@ -1,20 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an upstream's failure means for the key, in the words of the gateway."""
+"""What an upstream's failure means for the key, the caller and the operator."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.ending import Free, Unclear
 from keyonce.http import catalogue
 from keyonce.integrations.failure import Failure
 from keyonce.proxy.connector import UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
+from keyonce.telemetry.printable import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from keyonce.http.problem import Problem
 
 _UNAVAILABLE: Final = 503
+
+logger = logging.getLogger("keyonce")
 
 
 class AuthorizerUnavailable(Exception):
@@ -43,6 +49,12 @@ def read_failure(error: BaseException) -> Failure | None:
             )
         case _:
             return None
+
+
+def log_failure(scope: Mapping[str, Any], failure: Exception) -> None:
+    """Tell the operator what went wrong with the request of *scope*."""
+    method, path = scope.get("method", "GET"), escape(scope["path"])
+    logger.warning("%s %s: %s", method, path, failure)
 
 
 def problem_of(

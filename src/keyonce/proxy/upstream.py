@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from keyonce.proxy.connector import Outgoing, UpstreamBroke
+from keyonce.http.steer import read_steering
+from keyonce.proxy.connector import Outgoing, UpstreamBroke, UpstreamUnreachable
+from keyonce.proxy.failures import log_failure
 from keyonce.proxy.tunnel import tunnel
 from keyonce.proxy.wire import end_to_end, outgoing
+from keyonce.telemetry.printable import escape
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
+
+
+logger = logging.getLogger("keyonce")
 
 
 class CallerGone(Exception):
@@ -61,13 +68,23 @@ class UpstreamApp:
         """Serve one ASGI connection."""
         if self._connector is None:
             self._connector = self._connect()
+        try:
+            await self._carry(self._connector, scope, receive, send)
+        except (UpstreamUnreachable, UpstreamBroke) as failure:
+            # Here, since a guard in between may make an answer of it.
+            log_failure(scope, failure)
+            raise
+
+    async def _carry(
+        self, connector: Connector, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         match scope["type"]:
             case "http":
-                await self._exchange(self._connector, scope, receive, send)
+                await self._exchange(connector, scope, receive, send)
             case "websocket":
                 headers = self._headers(scope)
                 request = Outgoing("GET", target_of(scope), headers)
-                await tunnel(self._connector, request, scope, receive, send)
+                await tunnel(connector, request, scope, receive, send)
             case other:
                 message = f"An upstream has no {other!r} connections."
                 raise RuntimeError(message)
@@ -173,6 +190,8 @@ def _has_body(headers: Headers) -> bool:
 
 
 async def _pass_on(answer: Answer, send: Send) -> None:
+    for warning in read_steering(answer.headers).warnings:
+        logger.warning("%s", escape(warning))
     await send(
         {
             "type": "http.response.start",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import uvicorn
 
 from keyonce.core.errors import ConfigurationError
-from keyonce.core.events import NoObserver, Observers
+from keyonce.core.events import Observers
 from keyonce.proxy.app import Sidecar
 from keyonce.proxy.strict import strict_about
 from keyonce.telemetry.logs import LogObserver
@@ -49,14 +49,11 @@ class Worker:
         reloaded: Callable[[Config], None] | None = None,
     ) -> None:
         """Serve nothing yet."""
-        told = [observer] if observer else []
-        if logger.isEnabledFor(logging.INFO):
-            told.append(LogObserver(logger, log_keys=_style(config)))
+        told: list[Observer] = [observer] if observer else []
+        told.append(LogObserver(logger, log_keys=_style(config)))
         self._config = config
         self._reloaded = reloaded
-        self.sidecar = Sidecar(
-            config, observer=Observers(*told) if told else NoObserver()
-        )
+        self.sidecar = Sidecar(config, observer=Observers(*told))
 
     def run(self, bound: socket.socket) -> int:
         """Serve on *bound*; give the exit status."""

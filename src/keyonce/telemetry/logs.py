@@ -29,11 +29,9 @@ if TYPE_CHECKING:
 LOGGER: Final = "keyonce"
 
 _LEVELS: Final = {
-    Outcome.FAILED: logging.WARNING,
+    # Not what a caller does by itself, as often as it likes.
     Outcome.UNCLEAR: logging.WARNING,
     Outcome.LOST: logging.WARNING,
-    Outcome.MISMATCH: logging.WARNING,
-    Outcome.UNKNOWN: logging.WARNING,
     Outcome.STORE_UNAVAILABLE: logging.WARNING,
     Outcome.UNRECORDED: logging.ERROR,
     Outcome.UNREADABLE: logging.ERROR,
