@@ -260,10 +260,44 @@ async def test_draining_has_an_end(program, toml, toy, workers):
     started = time.monotonic()
     running.signal(signal.SIGTERM)
     status = await ended(running.process)
-    caller.cancel()
+    answer = await caller
 
     assert 0 == status
     assert time.monotonic() - started < 6
+    assert (502, "outcome-unknown") == (answer.status, answer.code)
+
+
+async def test_what_draining_cuts_off_is_unknown_and_says_so(program, toml, toy):
+    begun = asyncio.Queue()
+
+    async def hang(seen, writer):
+        begun.put_nowait(seen)
+        await asyncio.sleep(30)
+
+    toy.respond = hang
+    text = toml(drain="1s")
+    running = await program(text)
+    callers = [
+        asyncio.create_task(call(running.port, method, key="k"))
+        for method in ("POST", "PUT")
+    ]
+    left = asyncio.create_task(call(running.port, key="left"))
+    for _ in range(3):
+        await begun.get()
+    left.cancel()
+
+    running.signal(signal.SIGTERM)
+    guarded, plain = [await caller for caller in callers]
+    await ended(running.process)
+    again = await program(text)
+    retries = [await call(again.port, key=key) for key in ("k", "left")]
+
+    assert (502, "outcome-unknown") == (guarded.status, guarded.code)
+    assert (502, "application/problem+json") == (
+        plain.status,
+        plain.values("content-type")[0],
+    )
+    assert [(409, "outcome-unknown")] * 2 == [(one.status, one.code) for one in retries]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

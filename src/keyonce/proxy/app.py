@@ -9,7 +9,7 @@ import logging
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.errors import IdempotencyError
 from keyonce.http.operation import Rules
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# What was cut off is still recorded and answered.
+CUTTING_OFF: Final = 1.0
+
 logger = logging.getLogger("keyonce")
 
 
@@ -46,7 +49,7 @@ class Sidecar:
 
     ``store`` is open between the lifespan's start and its end, and ``on_open`` is
     called once it is. ``stop_by`` is the instant, on the monotonic clock, at which
-    draining ends.
+    draining ends, once ``stopping`` was called.
     """
 
     def __init__(self, config: Config, *, observer: Observer | None = None) -> None:
@@ -60,6 +63,7 @@ class Sidecar:
         self.store: AsyncStore | None = None
         self.on_open: Callable[[], None] | None = None
         self.stop_by: float | None = None
+        self._cut_off: Callable[[], None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -86,6 +90,16 @@ class Sidecar:
             gateway.rules = before
             raise
 
+    def stopping(self) -> None:
+        """Begin to drain: what is still under way in the end is cut off.
+
+        May be called by a signal's handler, and more than once.
+        """
+        if self.stop_by is None:
+            self.stop_by = time.monotonic() + self._config.drain
+            if self._cut_off is not None:
+                self._cut_off()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
@@ -106,6 +120,7 @@ class Sidecar:
         self._stack.push_async_callback(store.close)
         upstream = UpstreamApp(self._connector, trusted=config.trusted_proxies)
         self._stack.push_async_callback(upstream.close)
+        self._cut_off = _cutter(upstream, config.drain)
         authorizer = Authorizer(config.authorize) if config.authorize else None
         if authorizer:
             self._stack.push_async_callback(authorizer.close)
@@ -139,7 +154,7 @@ class Sidecar:
     async def _drain(self, guarded: IdempotencyMiddleware) -> None:
         left = self._config.drain
         if self.stop_by is not None:
-            left = max(0.0, self.stop_by - time.monotonic())
+            left = max(0.0, self.stop_by + CUTTING_OFF - time.monotonic())
         try:
             await asyncio.wait_for(guarded.drain(), left)
         except TimeoutError:
@@ -156,3 +171,14 @@ class Sidecar:
         return CorsRules(
             cors.origins, credentials=cors.credentials, dialect=self._config.dialect
         )
+
+
+def _cutter(upstream: UpstreamApp, left: float) -> Callable[[], None]:
+    """Give what ends *upstream*'s exchanges in *left* seconds, from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def cut_off_later() -> None:
+        at = loop.time() + left
+        loop.call_soon_threadsafe(lambda: loop.call_at(at, upstream.cut_off))
+
+    return cut_off_later

@@ -64,6 +64,10 @@ class Answer(Protocol):
         """Give the connection back, or cut it when the body was not read whole."""
 
 
+class UpstreamCutOff(UpstreamBroke):
+    """This side ended the exchange, before the upstream's answer was over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parting:
     """One side has closed a WebSocket, with this code and reason."""

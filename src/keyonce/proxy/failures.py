@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core.ending import Free, Unclear
 from keyonce.http import catalogue
 from keyonce.integrations.failure import Failure
-from keyonce.proxy.connector import UpstreamBroke, UpstreamTimedOut, UpstreamUnreachable
+from keyonce.proxy.connector import (
+    UpstreamBroke,
+    UpstreamCutOff,
+    UpstreamTimedOut,
+    UpstreamUnreachable,
+)
 from keyonce.telemetry.printable import escape
 
 if TYPE_CHECKING:
@@ -38,6 +43,12 @@ def read_failure(error: BaseException) -> Failure | None:
         case UpstreamTimedOut():
             return Failure(
                 Unclear("upstream-timed-out"),
+                error.status,
+                catalogue.upstream_failed(error.status),
+            )
+        case UpstreamCutOff():
+            return Failure(
+                Unclear("stopped"),
                 error.status,
                 catalogue.upstream_failed(error.status),
             )

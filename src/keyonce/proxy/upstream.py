@@ -10,7 +10,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from keyonce.http.steer import read_steering
-from keyonce.proxy.connector import Outgoing, UpstreamBroke, UpstreamUnreachable
+from keyonce.proxy.connector import (
+    Outgoing,
+    UpstreamBroke,
+    UpstreamCutOff,
+    UpstreamUnreachable,
+)
 from keyonce.proxy.failures import log_failure
 from keyonce.proxy.tunnel import tunnel
 from keyonce.proxy.wire import end_to_end, outgoing
@@ -63,6 +68,7 @@ class UpstreamApp:
         self._connect = connect
         self._connector: Connector | None = None
         self._trusted = trusted
+        self._callers: set[_Caller] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -89,6 +95,11 @@ class UpstreamApp:
                 message = f"An upstream has no {other!r} connections."
                 raise RuntimeError(message)
 
+    def cut_off(self) -> None:
+        """End every exchange under way, as UpstreamCutOff."""
+        for caller in tuple(self._callers):
+            caller.cut_off()
+
     async def close(self) -> None:
         """Close every connection to the upstream."""
         if self._connector is not None:
@@ -100,13 +111,21 @@ class UpstreamApp:
         request = Outgoing(scope["method"], target_of(scope), self._headers(scope))
         caller = _Caller(receive, uploads=_has_body(scope["headers"]))
         with suppress(CallerGone):
-            async with caller.listening():
+            async with self._known(caller), caller.listening():
                 body = caller.upload() if caller.uploads else None
                 answer = await connector.send(request, body)
                 try:
                     await _pass_on(answer, send)
                 finally:
                     answer.close()
+
+    @asynccontextmanager
+    async def _known(self, caller: _Caller) -> AsyncIterator[None]:
+        self._callers.add(caller)
+        try:
+            yield
+        finally:
+            self._callers.discard(caller)
 
     def _headers(self, scope: Scope) -> Headers:
         client = scope.get("client")
@@ -133,6 +152,7 @@ class _Caller:
         self._receive = receive
         self._whole = asyncio.Event()
         self._gone = False
+        self._cut = False
         self._block: asyncio.Task[Any] | None = None
 
     async def upload(self) -> AsyncIterator[bytes]:
@@ -148,6 +168,12 @@ class _Caller:
                 yield message["body"]
         self._whole.set()
 
+    def cut_off(self) -> None:
+        """End the block with UpstreamCutOff: nobody may wait any longer."""
+        if not (self._gone or self._cut) and self._block:
+            self._cut = True
+            self._block.cancel()
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """End the block with CallerGone as soon as the caller hangs up."""
@@ -158,6 +184,9 @@ class _Caller:
         except asyncio.CancelledError:
             if self._gone and self._block and self._block.uncancel() == 0:
                 raise CallerGone from None
+            if self._cut and self._block and self._block.uncancel() == 0:
+                message = "Draining ended before the upstream answered."
+                raise UpstreamCutOff(message) from None
             raise
         except UpstreamBroke:
             # An upload that ends early looks like a broken upstream to the client.
@@ -175,7 +204,7 @@ class _Caller:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        if not self._gone and self._block:
+        if not (self._gone or self._cut) and self._block:
             self._gone = True
             self._block.cancel()
 

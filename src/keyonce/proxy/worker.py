@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import math
 import signal
-import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,7 +15,7 @@ import uvicorn
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.events import Observers
-from keyonce.proxy.app import Sidecar
+from keyonce.proxy.app import CUTTING_OFF, Sidecar
 from keyonce.proxy.strict import strict_about
 from keyonce.telemetry.logs import LogObserver
 
@@ -69,17 +68,13 @@ class Worker:
                 server_header=False,
                 date_header=False,
                 backlog=_BACKLOG,
-                timeout_graceful_shutdown=math.ceil(self._config.drain),
+                timeout_graceful_shutdown=math.ceil(self._config.drain + CUTTING_OFF),
             ),
-            stopping=self._stopping,
+            stopping=self.sidecar.stopping,
             reload=self.reload,
         )
         server.run(sockets=[bound])
         return 0 if server.started else STARTUP_FAILED
-
-    def _stopping(self) -> None:
-        if self.sidecar.stop_by is None:
-            self.sidecar.stop_by = time.monotonic() + self._config.drain
 
     def reload(self) -> None:
         """Read the rules again; those that cannot be read change nothing."""
