@@ -11,6 +11,8 @@ import pytest
 
 from keyonce.core.model import StoredResult
 from keyonce.core.states import Status
+from keyonce.http.messages import RequestHead
+from keyonce.http.scope import by_header
 
 
 def test_a_listing_shows_every_key(shop):
@@ -61,6 +63,69 @@ def test_work_that_lost_its_worker_is_listed_as_unknown(shop):
     assert [("dead", "unknown", "in_progress")] == [
         (record["key"], record["status"], record["stored_status"]) for record in listed
     ]
+
+
+HASHED = by_header("X-Api-Key")
+PLAIN = by_header("X-Api-Key", hashed=False)
+
+
+def scope_of(reader, value: bytes) -> str:
+    return reader(RequestHead("POST", b"/", headers=((b"x-api-key", value),)))
+
+
+@pytest.mark.parametrize("reader", [HASHED, PLAIN], ids=["hashed", "as it is"])
+def test_a_caller_is_found_by_what_it_sends(shop, reader):
+    mine = scope_of(reader, b"shop-1")
+    shop.completed("k", scope=mine)
+    shop.unknown("stuck", scope=mine)
+    shop.completed("k", scope=scope_of(reader, b"shop-2"))
+    caller = ("--caller", "X-Api-Key: shop-1")
+
+    listed = shop.run("keys", "list", *caller, "--json").json["records"]
+    shown = shop.run("keys", "show", "k", *caller, "--json").json
+    freed = shop.run("keys", "release", "stuck", *caller, "--reason", "r", "--json")
+
+    assert {("k", mine), ("stuck", mine)} == {(r["key"], r["scope"]) for r in listed}
+    assert mine == shown["scope"]
+    assert "released" == freed.json["status"]
+
+
+def test_a_caller_whom_nobody_knows_has_no_keys(shop):
+    shop.completed("k")
+
+    assert (
+        [] == shop.run("keys", "list", "--caller", "x-a: b", "--json").json["records"]
+    )
+    assert 1 == shop.run("keys", "show", "k", "--caller", "x-a: b").code
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--caller", "shop-1"),
+        ("--caller", "X-Api-Key:"),
+        ("--caller", "no header: a"),
+        ("--caller", "x-a: b", "--scope", "acme"),
+    ],
+)
+def test_a_caller_is_told_by_one_header(shop, options):
+    ran = shop.run("keys", "list", *options)
+
+    assert 2 == ran.code
+    assert "Traceback" not in ran.err
+
+
+def test_the_oldest_unknown_key_comes_first(shop):
+    for key in ("c", "a", "b"):
+        shop.unknown(key)
+        time.sleep(0.01)
+
+    def keys(*more):
+        ran = shop.run("keys", "list", "--status", "unknown", "--json", *more).json
+        return [record["key"] for record in ran["records"]], ran["more"]
+
+    assert (["c", "a", "b"], False) == keys()
+    assert (["c", "a"], True) == keys("--limit", "2")
 
 
 def test_a_listing_is_narrowed_by_scope_operation_and_key(shop):

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
+from heapq import nsmallest
+from itertools import chain, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from keyonce.cli.which import Which
     from keyonce.core.model import AuditRow, Record
     from keyonce.core.protocols import Store
 
@@ -77,18 +80,24 @@ def list_(
     *,
     status: str | None,
     key: str | None,
-    scope: str | None,
-    operation: str | None,
+    which: Which,
     limit: int,
     as_json: bool,
 ) -> None:
     """List keys: who is stuck, and since when.
 
-    A key whose at-most-once work has lost its worker counts as unknown.
+    A key whose at-most-once work has lost its worker counts as unknown. Unknown
+    keys, asked for by --status, come with the oldest first.
     """
     wanted = Status[status.upper()] if status else None
-    query = Query(status=wanted, key=key, scope=scope, operation=operation)
-    found = list(islice(_pages(store, query), limit + 1))
+    pages = (
+        _pages(store, query) for query in which.queries(Query(status=wanted, key=key))
+    )
+    every = chain.from_iterable(pages)
+    if wanted is Status.UNKNOWN:
+        found = nsmallest(limit + 1, every, key=attrgetter("claimed_at"))
+    else:
+        found = list(islice(every, limit + 1))
     more, found = len(found) > limit, found[:limit]
     now = clock_of(store, found)
     if as_json:
@@ -147,13 +156,12 @@ def show(
     store: Store,
     *,
     key: str,
-    scope: str | None,
-    operation: str | None,
+    which: Which,
     body: bool,
     as_json: bool,
 ) -> None:
     """Show everything about KEY: its record, its answer, what operators did."""
-    record = one_record(store, key, scope=scope, operation=operation)
+    record = one_record(store, key, which)
     found = store.find(record.identity)
     if found is None:
         fail(f"The key {key!r} has just expired.", status=1)

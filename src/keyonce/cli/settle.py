@@ -22,6 +22,7 @@ from keyonce.http.durations import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from keyonce.cli.which import Which
     from keyonce.core.model import Record, StoredResult
     from keyonce.core.protocols import Store
 
@@ -51,15 +52,13 @@ def _settling(command: Callable[..., Any]) -> Callable[..., Any]:
 @one_key
 @_settling
 @takes_store
-def release(
-    store: Store, /, *, key: str, scope: str | None, operation: str | None, **how: Any
-) -> None:
+def release(store: Store, /, *, key: str, which: Which, **how: Any) -> None:
     """Free KEY: the work did NOT happen, and the next attempt may run it.
 
     Only an unknown key can be released. If the work did happen after all, the
     next attempt does it a second time: look before you release.
     """
-    record = one_record(store, key, scope=scope, operation=operation)
+    record = one_record(store, key, which)
     _settle(store, record, None, **how)
 
 
@@ -81,8 +80,7 @@ def resolve(
     /,
     *,
     key: str,
-    scope: str | None,
-    operation: str | None,
+    which: Which,
     raw: IO[bytes] | None,
     status: int | None,
     headers: tuple[str, ...],
@@ -105,7 +103,7 @@ def resolve(
         if raw is not None
         else built_response(status or 0, headers, body.read() if body else b"")
     )
-    record = one_record(store, key, scope=scope, operation=operation)
+    record = one_record(store, key, which)
     _settle(store, record, result, **how)
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import wraps
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +13,12 @@ import click
 
 from keyonce.cli.output import fail
 from keyonce.core.model import Query
+from keyonce.http.messages import RequestHead
+from keyonce.http.scope import by_header
 from keyonce.telemetry.printable import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from keyonce.core.model import Record
     from keyonce.core.protocols import Store
@@ -23,12 +27,65 @@ SHOWN: Final = 20
 
 
 def which_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that narrow a key down."""
+    """Add the options that narrow a key down; *command* gets a ``Which``."""
     scope = click.option("--scope", help="Only in this scope.")
+    caller = click.option(
+        "--caller",
+        metavar="'HEADER: VALUE'",
+        help="Only of the caller who sends this header, where it tells the scope.",
+    )
     operation = click.option(
         "--operation", metavar="'POST /PATH'", help="Only for this operation."
     )
-    return scope(operation(command))
+
+    @wraps(command)
+    def narrowed(
+        *args: Any,
+        scope: str | None,
+        caller: str | None,
+        operation: str | None,
+        **options: Any,
+    ) -> None:
+        if scope is not None and caller is not None:
+            raise click.UsageError("--scope and --caller say the same: keep one.")
+        scopes = (scope,) if caller is None else scopes_of(caller)
+        command(*args, which=Which(scopes, operation), **options)
+
+    return scope(caller(operation(narrowed)))
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Whose keys and for what; None means any."""
+
+    scopes: tuple[str | None, ...] = (None,)
+    operation: str | None = None
+
+    def queries(self, query: Query) -> Iterator[Query]:
+        """Narrow *query* down, once for each scope."""
+        for scope in self.scopes:
+            yield replace(query, scope=scope, operation=self.operation)
+
+
+def scopes_of(caller: str) -> tuple[str, ...]:
+    """Give the scopes that a header line tells: hashed, and as it is.
+
+    Raises:
+        ConfigurationError: it is no header that can tell a scope.
+    """
+    name, colon, value = caller.partition(":")
+    if not (colon and value.strip()):
+        raise click.BadParameter(
+            "write a header and its value, as in 'X-Api-Key: shop-1'.",
+            param_hint="--caller",
+        )
+    name = name.strip()
+    head = RequestHead("POST", b"/", headers=((name.lower().encode(), value.encode()),))
+    told = (
+        by_header(name, hashed=hashed, rotating_ok=True, commas_ok=True)(head)
+        for hashed in (True, False)
+    )
+    return tuple(scope for scope in told if isinstance(scope, str))
 
 
 def one_key(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,13 +93,13 @@ def one_key(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("key")(which_options(command))
 
 
-def one_record(
-    store: Store, key: str, *, scope: str | None, operation: str | None
-) -> Record:
+def one_record(store: Store, key: str, which: Which) -> Record:
     """Give the one record that is meant, or say what is missing to tell it."""
-    found = store.records(
-        Query(key=key, scope=scope, operation=operation, limit=SHOWN + 1)
-    )
+    found = [
+        record
+        for query in which.queries(Query(key=key, limit=SHOWN + 1))
+        for record in store.records(query)
+    ]
     if not found:
         fail(f"No record has the key {escape(key)!r}.", status=1)
     if len(found) > 1:
