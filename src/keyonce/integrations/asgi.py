@@ -242,7 +242,7 @@ class IdempotencyMiddleware:
         try:
             return await self.guard.find(guarded.identity) is not None
         except StoreError:
-            return False
+            return True  # there may be one: let the guard say what follows
 
     async def _not_read(self, error: Exception, visit: Visit, send: Send) -> None:
         """Answer a request whose body could not be received whole."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, assert_never
 
 from keyonce.core.decide import Proceed, Replay
 from keyonce.core.ending import Free, Keep, Unclear
 from keyonce.core.errors import RecordUnreadable, SafeToRetry, StoreUnavailable
 from keyonce.core.events import Outcome
+from keyonce.core.model import Claimed
 from keyonce.core.policy import OnStoreDown
 from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.engine.flows import compare
 from keyonce.http import catalogue
 from keyonce.http.answer import (
     expires_header,
@@ -38,7 +40,7 @@ from keyonce.integrations.asgi_response import (
 )
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.gateway import outcome_of_end, patience
-from keyonce.integrations.spool import SPILL_AT, Spool
+from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
 
 if TYPE_CHECKING:
     from keyonce.core.ending import Ending
@@ -53,12 +55,18 @@ if TYPE_CHECKING:
     from keyonce.integrations.gateway import Visit
 
 
+_BROKEN: Final = frozenset({502, 504})
+
+
 class Exchange:
     """The work on one guarded request, in a task that outlives the client."""
 
     _lease: Lease | None = None
     _running: asyncio.Task[None] | None = None
     _gone_for: str | None = None
+    _attempt: Attempt | None = None
+    _called = False
+    _finishing = False
     _out: Outgoing | None = None
 
     def __init__(
@@ -132,6 +140,7 @@ class Exchange:
             await self._unreadable()
         else:
             if isinstance(decision, Proceed):
+                self._attempt = attempt
                 await self._execute(decision.lease, body)
             else:
                 await self._answer(decision)
@@ -151,7 +160,17 @@ class Exchange:
         return self._gateway.dialect.key_header
 
     async def _execute(self, lease: Lease, body: Body) -> None:
+        """Do the work; whatever goes wrong, the lease gets an end."""
         self._lease = lease
+        try:
+            await self._work(lease, body)
+        finally:
+            if not self._finishing:
+                never = Free("never-begun")
+                end = Unclear("stopped") if self._called else never
+                await self._finish_unbroken(end)
+
+    async def _work(self, lease: Lease, body: Body) -> None:
         self._visit.attend(lease)
         out = self.out
         error = await self._run(body, out)
@@ -167,6 +186,7 @@ class Exchange:
         # Extensions would let the app answer past us; it is offered none.
         scope = {**self._scope, "extensions": {}}
         self._running = asyncio.current_task()
+        self._called = True
         try:
             await self._middleware.app(scope, incoming, out)
         except asyncio.CancelledError as cancelled:
@@ -235,11 +255,18 @@ class Exchange:
                 return self._unclear(failure.status)
             case Lost(record):
                 return await self._winners(record)
+            case Unrecorded() if isinstance(failure.ending, Free) and failure.problem:
+                return _unrecorded(self._told(failure.problem))
             case Unrecorded():
-                answer = failure_answer(failure.ending, dialect=self._gateway.dialect)
-                return replace(answer, headers=mark_unrecorded(answer.headers))
+                return _unrecorded(
+                    failure_answer(
+                        failure.ending,
+                        unclear_status=failure.status,
+                        dialect=self._gateway.dialect,
+                    )
+                )
             case _:
-                return failure_answer(failure.ending, dialect=self._gateway.dialect)
+                assert_never(finished)
 
     async def _conclude(self, sent: Sent) -> Conclusion:
         """Record the whole response that the app has sent."""
@@ -258,12 +285,17 @@ class Exchange:
         return await self._conclusion(finished, end, sent)
 
     def _ending(self, sent: Sent) -> Ending:
-        data = sent.body.read() if sent.whole else b""
+        data, whole = b"", sent.whole
+        if whole:
+            try:
+                data = sent.body.read()
+            except OSError:  # the copy is lost: done, and not kept
+                whole = False
         return ending(
             Response(sent.status, sent.headers, data),
             self._policy,
             size=sent.size,
-            complete=sent.whole,
+            complete=whole,
             behind_proxy=self._middleware.behind_proxy,
             steering=read_steering(sent.headers),
             store_bound=self._middleware.store_bound,
@@ -276,19 +308,25 @@ class Exchange:
             case Freed():
                 return LetGo()
             case Parked():
-                unclear = sent.status if self._middleware.behind_proxy else 500
-                return Instead(self._unclear(unclear if unclear in {502, 504} else 500))
+                return Instead(self._unclear_of(sent))
             case Lost(record):
                 return Instead(await self._winners(record))
-            case _ if isinstance(end, Keep):
-                return CutOff() if self.out.streaming else LetGo(mark_unrecorded(()))
+            case _ if isinstance(end, Unclear):
+                return Instead(_unrecorded(self._unclear_of(sent)))
+            case _ if isinstance(end, Keep) and self.out.streaming:
+                return CutOff()
             case _:
-                return LetGo()
+                return LetGo(mark_unrecorded(()))
+
+    def _unclear_of(self, sent: Sent) -> Response:
+        broke = self._middleware.behind_proxy and sent.status in _BROKEN
+        return self._unclear(sent.status if broke else 500)
 
     async def _finish(self, end: Ending) -> Finished:
         lease = self._lease
         if lease is None:
             return Lost(None)
+        self._finishing = True
         self._visit.worked()
         return await self._guard.finish(lease, end, self._policy)
 
@@ -298,10 +336,22 @@ class Exchange:
             record = await self._guard.winner(
                 self._lease, wait_for=self._policy.patience
             )
-        if record is not None and record.result is not None:
-            return self._visit.answer(Replay(record))
-        problem = catalogue.unclear_end(header=self._header)
-        return self._told(problem)
+        replay = self._replay_of(record)
+        if replay is not None and await self._may_have(replay):
+            return self._visit.answer(replay)
+        return self._unclear(500)
+
+    def _replay_of(self, record: Record | None) -> Replay | None:
+        """Give *record* as an answer, if it is of this very request."""
+        if record is None or self._attempt is None:
+            return None
+        news = Claimed(record, record.claimed_at)
+        decision, _ = compare(news, self._attempt, self._attempt.fingerprint, b"")
+        return decision if isinstance(decision, Replay) else None
+
+    async def _may_have(self, replay: Replay) -> bool:
+        authorize = self._middleware.authorize_replay
+        return authorize is None or await authorize(self._visit.head, replay.record)
 
     async def _answer(self, decision: Answerable) -> None:
         if isinstance(decision, Replay):
@@ -338,6 +388,11 @@ class Exchange:
         spool = Spool(self._gateway.space)
         try:
             spool.write(answer.body)
+        except (SpillFull, OSError):  # no room: then from memory
+            spool.close()
+            await self.out.answer(answer)
+            return
+        try:
             head = replace(answer, body=b"")
             del answer
             await self.out.answer_from(head, spool)
@@ -353,6 +408,10 @@ class Exchange:
         self._visit.ended(Outcome.UNPROTECTED)
         error = await self._run(body, self.out)
         if error is not None:
+            if self.out.sent is None:
+                failed = self._told(catalogue.handler_failed(freed=True))
+                marked = mark_unprotected(failed.headers)
+                await self.out.answer(replace(failed, headers=marked))
             raise error
 
     async def _refuse(self, problem: Problem, outcome: Outcome) -> None:
@@ -370,6 +429,19 @@ class Exchange:
         if self.out.passing or self.out.unprotected:
             return mark_unprotected(headers)
         outward = without_own(headers)
-        if not early or self._lease is None:
+        sent = self.out.sent
+        if not early or self._lease is None or sent is None:
             return outward
+        end = ending(
+            Response(sent.status, headers),
+            self._policy,
+            behind_proxy=self._middleware.behind_proxy,
+            steering=read_steering(headers),
+        )
+        if not isinstance(end, Keep):
+            return outward  # nothing will be stored
         return outward + expires_header(self._visit.expires_early(self._lease, headers))
+
+
+def _unrecorded(answer: Response) -> Response:
+    return replace(answer, headers=mark_unrecorded(answer.headers))

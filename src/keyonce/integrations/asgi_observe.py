@@ -93,7 +93,11 @@ class Observation:
 
     async def _ask(self, identity: Identity, body: Spool) -> Outcome:
         guard, policy = self._middleware.guard, self._visit.rule.policy
-        attempt = self._visit.attempt(shadow_of(identity), body)
+        shadow = shadow_of(identity)
+        if body.spilled:  # hashing a large body must not stop the loop
+            attempt = await asyncio.to_thread(self._visit.attempt, shadow, body)
+        else:
+            attempt = self._visit.attempt(shadow, body)
         decision = await guard.begin(attempt, policy)
         if not isinstance(decision, Proceed):
             self._visit.met(decision)

@@ -21,6 +21,7 @@ from keyonce.core.events import (
     Arrived,
     Ended,
     NoObserver,
+    Observers,
     Outcome,
     Started,
 )
@@ -88,7 +89,7 @@ class Gateway:
             raise ConfigurationError(message)
         self.rules = checked_rules(rules)
         self.scope = scope
-        self.observer = observer or NoObserver()
+        self.observer = observer_of(observer)
         self.dialect = dialect
         self.space = space or SpillSpace()
         self.telling = not isinstance(self.observer, NoObserver)
@@ -166,6 +167,15 @@ def _check_alone(name: str) -> None:
         "nothing of its keys after a restart.",
         name,
     )
+
+
+def observer_of(observer: Observer | None) -> Observer:
+    """Give *observer* so that it cannot disturb the work by raising."""
+    if observer is None:
+        return NoObserver()
+    if isinstance(observer, NoObserver | Observers):
+        return observer
+    return Observers(observer)
 
 
 def folder_of(store: object) -> Path | None:
