@@ -60,6 +60,7 @@ def test_every_operation_is_published(rule):
         "202 with Retry-After and the Location of its status",
         "409 with Retry-After",
         "422 `key-reused`",
+        "Under another of them it is another\n  key; another request to the same one",
         "410 for another 30d",
         "a new request: it runs",
         "`/sent_at`",

@@ -211,9 +211,39 @@ def test_reads_the_same_again(file):
 
 
 def test_environment_of_others_is_not_ours():
-    load(
-        None, NEEDED, {"KEYONCE_PORT": "tcp://10.0.0.1:80", "KEYONCE_SERVICE_HOST": "a"}
+    cluster = (
+        "KEYONCE_PORT",
+        "KEYONCE_PORT_80_TCP",
+        "KEYONCE_PORT_80_TCP_ADDR",
+        "KEYONCE_SERVICE_HOST",
+        "KEYONCE_SERVICE_PORT",
+        "KEYONCE_SERVICE_PORT_HTTP",
+        "KEYONCE_ADMIN_SERVICE_HOST",
+        "KEYONCE_ADMIN_PORT_9090_TCP_PROTO",
     )
+
+    load(None, NEEDED, dict.fromkeys((*cluster, "KEYONCE_REQUIRE_SERVICES", "X"), "a"))
+
+
+def test_a_misspelt_variable_is_refused():
+    environ = {"KEYONCE_UPSTREM": "http://a", "KEYONCE_DRAIM": "1s", "KEYONCE_QQ": ""}
+
+    assert [
+        "KEYONCE_DRAIM is no setting. Did you mean KEYONCE_DRAIN?",
+        "KEYONCE_QQ is no setting. They are named as KEYONCE_UPSTREAM is.",
+        "KEYONCE_UPSTREM is no setting. Did you mean KEYONCE_UPSTREAM?",
+    ] == problems(flags=NEEDED, environ=environ)
+
+
+def test_a_scope_that_rotates_is_answered_with_what_to_write(file):
+    said = [
+        *problems(flags=UPSTREAM | {"scope": "Authorization"}),
+        *problems(file("[scope]\nheader = 'Authorization'\n"), flags=UPSTREAM),
+    ]
+
+    advice = "under [scope]: header = 'Authorization' and rotating_ok = true."
+    assert 2 == len(said)
+    assert all(line.endswith(advice) for line in said)
 
 
 def test_admin_may_be_off():

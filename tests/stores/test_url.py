@@ -96,3 +96,13 @@ def test_naming_one_store_does_not_import_another():
     )
 
     assert "False" == ran.stdout.strip()
+
+
+@pytest.mark.parametrize("typed", ["keyonce.db", "/var/lib/keyonce.db"])
+def test_a_path_is_answered_with_its_url(typed):
+    for open_it in (open_store, open_async_store):
+        with pytest.raises(ConfigurationError) as refused:
+            open_it(typed)
+
+        assert f"'{typed}' is no URL" in str(refused.value)
+        assert f"'sqlite:///{typed}'" in str(refused.value)

@@ -64,7 +64,8 @@ again.
 
 - Header: `{header}: "key"` or `{header}: key`, one line, 1 to 255 characters.
 - Whose key it is, is told by {_scope_text(scope)}. Nobody meets another's keys.
-- One key is for one operation: method and path. Another request under it is refused.
+- One key is for one operation: method and path. Under another of them it is another
+  key; another request to the same one is refused.
 - A retry is the same method, path, query, media type and body. In JSON the order of
   members and white space do not matter; in forms, the order of different names.
 - How a running request stands: the `Location` of a 202, below

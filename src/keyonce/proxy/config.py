@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -46,6 +48,12 @@ if TYPE_CHECKING:
     from keyonce.http.scope import ScopeReader
 
 PREFIX: Final = "KEYONCE_"
+# What else of ours stands in an environment: the tests' own switch.
+_NO_SETTINGS: Final = frozenset({"KEYONCE_REQUIRE_SERVICES"})
+# Kubernetes tells every container so of a service that is called keyonce.
+_OF_A_CLUSTER: Final = re.compile(
+    r"KEYONCE_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_[0-9]+_\w+)?)"
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,7 @@ def made(told: Told) -> Config:
         problems.add(_no_upstream(file, told.path))
     file.refuse_others()
     _refuse_unknown_flags(told.flags, problems)
+    _refuse_unknown_variables(told.environ, problems)
     problems.raise_any()
     config = Config(rules=rules, scope=scope, told=told, **given)
     _refuse_loop(config)
@@ -301,6 +310,20 @@ def _refuse_unknown_flags(flags: Mapping[str, str], problems: Problems) -> None:
     for name in (*_SETTINGS, "scope"):
         table.raw(name)
     table.refuse_others()
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str], problems: Problems) -> None:
+    ours = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name not in _NO_SETTINGS and not _OF_A_CLUSTER(name)
+    }
+    known = (*_SETTINGS, "scope")
+    for name in sorted(ours.keys() - set(known)):
+        near = get_close_matches(name, known, n=1)
+        meant = (PREFIX + (near[0] if near else "upstream")).upper()
+        hint = f"Did you mean {meant}?" if near else f"They are named as {meant} is."
+        problems.add(f"{PREFIX}{name.upper()} is no setting. {hint}")
 
 
 def _refuse_loop(config: Config) -> None:

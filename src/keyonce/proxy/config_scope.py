@@ -42,7 +42,16 @@ def scope_from_flag(value: object, *, name: str) -> ScopeReader:
     try:
         return by_header(header)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{name}: {error}") from error
+        raise _refused(name, header, error) from error
+
+
+def _refused(place: str, header: str, error: ConfigurationError) -> ConfigurationError:
+    said = str(error).replace(
+        "say rotating_ok=True.",
+        f"write in keyonce.toml, under [scope]: header = {header!r} and "
+        "rotating_ok = true.",
+    )
+    return ConfigurationError(f"{place}: {said}")
 
 
 def scope_from_table(table: Table | None, *, missing_at: str) -> ScopeReader:
@@ -91,7 +100,7 @@ def _header(
     try:
         return by_header(header, hashed=hashed, rotating_ok=rotating_ok)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{table.place('header')}: {error}") from error
+        raise _refused(table.place("header"), header, error) from error
 
 
 def _claim(

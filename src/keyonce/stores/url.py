@@ -29,7 +29,7 @@ def open_store(url: str) -> Store:
 
             return SQLiteStore(url)
         case scheme:
-            raise _unknown(scheme)
+            raise _unknown(url, scheme)
 
 
 def open_async_store(url: str) -> AsyncStore:
@@ -51,7 +51,7 @@ def open_async_store(url: str) -> AsyncStore:
 
             return AsyncSQLiteStore(url)
         case scheme:
-            raise _unknown(scheme)
+            raise _unknown(url, scheme)
 
 
 def _scheme(url: str) -> str:
@@ -61,9 +61,12 @@ def _scheme(url: str) -> str:
     return scheme if colon else ""
 
 
-def _unknown(scheme: str) -> ConfigurationError:
-    # Not the whole URL: it may hold a password.
-    return ConfigurationError(
-        f"There is no store for {scheme + '://'!r}. There are 'memory://', "
-        "'sqlite:///relative.db' and 'sqlite:////absolute.db'."
+def _unknown(url: str, scheme: str) -> ConfigurationError:
+    there_are = (
+        "There are 'memory://', 'sqlite:///relative.db' and 'sqlite:////absolute.db'."
     )
+    if url and ":" not in url:
+        meant = f"For the SQLite file of that name write 'sqlite:///{url}'."
+        return ConfigurationError(f"{url!r} is no URL. {meant} {there_are}")
+    # Not the whole URL: it may hold a password.
+    return ConfigurationError(f"There is no store for {scheme + '://'!r}. {there_are}")
