@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import sqlite3
 import threading
 from contextlib import suppress
@@ -268,6 +269,36 @@ async def test_closing_writes_what_is_queued(path):
     again = AsyncSQLiteStore(path)
     assert await again.find(named("last")) is not None
     await again.close()
+
+
+class Dawdling(queue.SimpleQueue):
+    """A queue whose second order comes in only when the store is being closed."""
+
+    def __init__(self, close):
+        self._put = 0
+        self._closing = threading.Thread(target=close)
+
+    def put(self, order):
+        self._put += order is not None
+        if order is not None and self._put == 2:
+            self._closing.start()
+            self._closing.join(timeout=0.3)
+        super().put(order)
+
+    def closed(self):
+        self._closing.join()
+
+
+async def test_what_comes_in_while_the_store_closes_is_settled(path):
+    store = AsyncSQLiteStore(path)
+    store._writer._orders = Dawdling(store._writer.close)
+    await store.claim(claim_of(named("before")))
+
+    stored = await asyncio.wait_for(store.claim(claim_of(named("last"))), 5)
+
+    assert FIRST == stored.record.owner
+    store._writer._orders.closed()
+    await store.close()
 
 
 async def test_a_closed_store_refuses(path):

@@ -52,45 +52,53 @@ class GroupWriter:
         """Write to *database*; the thread starts with the first job."""
         self._database = database
         self._closed = False
+        self._resets: dict[int, threading.Lock] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
-        self._starting = threading.Lock()
+        self._queueing = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()  # last: who sees it finds the rest new
 
     def write(self, job: Callable[[float], Procedure[R]]) -> asyncio.Future[R]:
         """Queue *job*; the future is done when its commit is on disk."""
-        if self._thread is None or self._pid != os.getpid():
-            self._start()
+        if self._pid != os.getpid():
+            self._after_fork()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        self._orders.put(Order(job, future, loop, self._database.deadline()))
+        order = Order(job, future, loop, self._database.deadline())
+        with self._queueing:  # nothing may come in behind the end mark
+            self._start()
+            self._orders.put(order)
         return future
 
     def close(self) -> None:
         """Carry out what is queued and end the thread."""
+        self._closed = True
         if self._pid != os.getpid():
             return
-        with self._starting:
-            self._closed = True
+        with self._queueing:
             thread, self._thread = self._thread, None
+            if thread is not None:
+                self._orders.put(None)
         if thread is not None:
-            self._orders.put(None)
             thread.join()
 
+    def _after_fork(self) -> None:
+        # The first of many threads gives all of them the same lock, a new one.
+        with self._resets.setdefault(os.getpid(), threading.Lock()):
+            if self._pid != os.getpid():
+                self._reset()
+
     def _start(self) -> None:
-        if self._pid != os.getpid():
-            self._reset()
-        with self._starting:
-            if self._closed:
-                raise StoreUnavailable("This SQLite store is closed.")
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="keyonce-writer", daemon=True
-                )
-                self._thread.start()
+        if self._closed:
+            raise StoreUnavailable("This SQLite store is closed.")
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="keyonce-writer", daemon=True
+            )
+            self._thread.start()
 
     def _run(self) -> None:
         orders = self._orders
