@@ -30,17 +30,24 @@ class Flights:
     def __init__(self, *, most_waiting: int = 10_000) -> None:
         """Let at most *most_waiting* arrivals wait for one key."""
         self._most_waiting = most_waiting
+        self._resets: dict[int, threading.Lock] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._process = os.getpid()
         self._flights: dict[Identity, Flight] = {}
         self._lock = threading.Lock()
+        self._process = os.getpid()  # last: who sees it finds the rest new
+
+    def _after_fork(self) -> None:
+        # The first of many threads gives all of them the same lock, a new one.
+        with self._resets.setdefault(os.getpid(), threading.Lock()):
+            if self._process != os.getpid():
+                self._reset()
 
     def sit(self, identity: Identity) -> Seat:
         """Take a seat; the first one, or the first after a leader left, leads."""
         if self._process != os.getpid():
-            self._reset()  # the leaders of before the fork are not in this process
+            self._after_fork()  # the leaders of before the fork are not in this process
         with self._lock:
             flight = self._flights.get(identity)
             if flight is None:

@@ -66,16 +66,23 @@ class Heartbeat:
         self._open = store
         self._observer = observer
         self._clock = clock
+        self._resets: dict[int, threading.Lock] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._process = os.getpid()
         self._watches: dict[bytes, Watch] = {}
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._wakes_at = float("inf")
         self._shortest = 60.0
         self._stopping = False
+        self._process = os.getpid()  # last: who sees it finds the rest new
+
+    def _after_fork(self) -> None:
+        # The first of many threads gives all of them the same lock, a new one.
+        with self._resets.setdefault(os.getpid(), threading.Lock()):
+            if self._process != os.getpid():
+                self._reset()
 
     def watch(
         self, lease: Lease, work_limit: float, on_gone: Callable[[str], None] | None
@@ -122,7 +129,7 @@ class Heartbeat:
 
     def _add(self, watch: Watch) -> None:
         if self._process != os.getpid():
-            self._reset()
+            self._after_fork()
         self._watches[watch.lease.owner] = watch
         every = watch.lease.lasts_for / 3
         # The thread may be on its way to a rest that is too long for this one.

@@ -35,12 +35,12 @@ class Connections:
         self._opener = opener
         self._closed = False
         self._inherited: list[object] = []
+        self._resets: dict[int, threading.Lock] = {}
         self._reset()
         if hasattr(os, "register_at_fork"):
             _watch_forks(self)
 
     def _reset(self) -> None:
-        self.pid = os.getpid()
         self.lock = threading.Lock()
         self._opening = threading.Lock()
         self._forking = threading.Lock()
@@ -48,6 +48,7 @@ class Connections:
         self._open = 0
         self._writer: sqlite3.Connection | None = None
         self._held = False
+        self.pid = os.getpid()  # last: who sees it finds the rest new
 
     def hold(self, deadline: float) -> sqlite3.Connection:
         """Give the connection that writes, to one thread until `let_go`."""
@@ -162,10 +163,13 @@ class Connections:
 
     def after_in_child(self) -> None:
         """Start anew; never touch, close or finalise what was inherited."""
-        in_use = self._open > 0 or self._writer is not None
-        if in_use:
-            self._inherited.append((self._writer, self._idle, self.lock))
-        self._reset()
+        # The first of many threads gives all of them the same lock, a new one.
+        with self._resets.setdefault(os.getpid(), threading.Lock()):
+            if self.pid == os.getpid():
+                return
+            if self._open > 0 or self._writer is not None:
+                self._inherited.append((self._writer, self._idle, self.lock))
+            self._reset()
 
 
 def _watch_forks(connections: Connections) -> None:

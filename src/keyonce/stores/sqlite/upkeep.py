@@ -47,15 +47,22 @@ class Upkeep:
         self._every = None if purge_every is None else purge_every.total_seconds()
         self._wal = Path(f"{database.path}-wal")
         self.wal_large = WAL_LARGE
+        self._resets: dict[int, threading.Lock] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._commits = 0
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._pid = os.getpid()  # last: who sees it finds the rest new
+
+    def _after_fork(self) -> None:
+        # The first of many threads gives all of them the same lock, a new one.
+        with self._resets.setdefault(os.getpid(), threading.Lock()):
+            if self._pid != os.getpid():
+                self._reset()
 
     def count(self, commits: int) -> None:
         """Take note of *commits*, and of large outcomes as so many more."""
@@ -75,7 +82,7 @@ class Upkeep:
 
     def _start(self) -> None:
         if self._pid != os.getpid():
-            self._reset()
+            self._after_fork()
         with self._starting:
             if self._thread is None and not self._stopping:
                 self._thread = threading.Thread(
