@@ -114,7 +114,7 @@ class IdempotencyMiddleware:
         )
         self.gateway.check(self.store.traits)
         self.guard = AsyncGuard(
-            self.store, observer=observer, store_timeout=store_timeout
+            self.store, observer=self.gateway.observer, store_timeout=store_timeout
         )
         self.immediate = self.store.traits.immediate
         self.store_bound = self.store.traits.largest_result
