@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from keyonce.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyonce.core.protocols import AsyncStore, Store
 
 
 def open_store(url: str) -> Store:
-    """Open ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
+    """Open the store at *url*.
+
+    ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``,
+    ``postgresql://user:password@host:5432/database``.
 
     Raises:
         ConfigurationError: no store is called that, or it cannot be used.
@@ -28,6 +34,13 @@ def open_store(url: str) -> Store:
             from keyonce.stores.sqlite.sync import SQLiteStore  # noqa: PLC0415 - lazy
 
             return SQLiteStore(url)
+        case "postgresql" | "postgres":
+            with _needing("postgres"):
+                from keyonce.stores.postgres.sync import (  # noqa: PLC0415 - lazy
+                    PostgresStore,
+                )
+
+            return PostgresStore(url)
         case scheme:
             raise _unknown(scheme)
 
@@ -50,8 +63,26 @@ def open_async_store(url: str) -> AsyncStore:
             )
 
             return AsyncSQLiteStore(url)
+        case "postgresql" | "postgres":
+            with _needing("postgres"):
+                from keyonce.stores.postgres.aio import (  # noqa: PLC0415 - lazy
+                    AsyncPostgresStore,
+                )
+
+            return AsyncPostgresStore(url)
         case scheme:
             raise _unknown(scheme)
+
+
+@contextmanager
+def _needing(extra: str) -> Iterator[None]:
+    """Say which *extra* to install when an import inside the block finds nothing."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            f"This store needs the package {exc.name}: pip install 'keyonce[{extra}]'"
+        ) from exc
 
 
 def _scheme(url: str) -> str:
@@ -65,5 +96,6 @@ def _unknown(scheme: str) -> ConfigurationError:
     # Not the whole URL: it may hold a password.
     return ConfigurationError(
         f"There is no store for {scheme + '://'!r}. There are 'memory://', "
-        "'sqlite:///relative.db' and 'sqlite:////absolute.db'."
+        "'sqlite:///relative.db', 'sqlite:////absolute.db' and "
+        "'postgresql://user:password@host/database'."
     )
