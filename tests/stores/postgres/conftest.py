@@ -8,9 +8,11 @@ import os
 
 import pytest
 
+from tests.servers.pgbouncer import PgBouncer, program
 from tests.servers.postgres import PostgresServer, installed
 
 VERSIONS = installed()
+QUICK = {"fsync": "off", "synchronous_commit": "off"}
 
 
 def missing(what):
@@ -25,19 +27,41 @@ def every_server(request):
     """Each version in turn."""
     if request.param is None:
         missing("PostgreSQL")
-    server = PostgresServer(VERSIONS[request.param]).start()
+    server = PostgresServer(VERSIONS[request.param], **QUICK).start()
+    yield server
+    server.close()
+
+
+def newest(**settings):
+    if not VERSIONS:
+        missing("PostgreSQL")
+    return PostgresServer(VERSIONS[max(VERSIONS, key=int)], **settings).start()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The newest version, as durable as by default."""
+    server = newest()
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
-def server():
-    """The newest version."""
-    if not VERSIONS:
-        missing("PostgreSQL")
-    server = PostgresServer(VERSIONS[max(VERSIONS, key=int)]).start()
+def quick_server():
+    """The newest version, where nothing has to outlive a crash."""
+    server = newest(**QUICK)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def pooler(quick_server):
+    """A pgbouncer in transaction mode before the quick server."""
+    if program() is None:
+        missing("pgbouncer")
+    pooler = PgBouncer(quick_server)
+    yield pooler
+    pooler.close()
 
 
 @pytest.fixture

@@ -1,16 +1,33 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""The PostgreSQL store, held against the contract that every store has to keep."""
+"""The PostgreSQL store, held against the contract that every store has to keep.
+
+Over two server versions, every isolation level, a pooler, and pools of others:
+each at least once, not each with each.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from urllib.parse import quote
+
+import asyncpg
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
 
 from keyonce.stores.postgres import AsyncPostgresStore, PostgresStore
+from keyonce.stores.postgres.asyncpg_pool import AsyncpgPool
 from keyonce.testing.clock import FakeClock
 from keyonce.testing.portal import StorePortal
 from keyonce.testing.store_contract import StoreContract
+
+
+def isolated(url, level):
+    """Let every transaction of *url* be of that level."""
+    level = level.replace(" ", r"\ ")
+    return f"{url}?options={quote(f'-c default_transaction_isolation={level}')}"
 
 
 @pytest.fixture
@@ -18,32 +35,44 @@ def clock():
     return FakeClock()
 
 
+def emptied(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        there = connection.execute("SELECT to_regclass('keyonce_records')").fetchone()
+        if there != (None,):
+            connection.execute("DELETE FROM keyonce_records")
+            connection.execute("DELETE FROM keyonce_audits")
+    return url
+
+
 @pytest.fixture(scope="module")
-def database(every_server):
+def any_database(every_server):
     return every_server.url(every_server.new_database())
 
 
-@pytest.fixture
-def url(database):
-    """A database that was emptied."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        there = connection.execute("SELECT to_regclass('keyonce_records')").fetchone()
-        if there != (None,):
-            connection.execute("TRUNCATE keyonce_records, keyonce_audits")
-    return database
+@pytest.fixture(scope="module")
+def database(quick_server):
+    return quick_server.new_database()
+
+
+@pytest.fixture(scope="module")
+def pool(quick_server, database):
+    url, keywords = quick_server.url(database), {"row_factory": dict_row}
+    with ConnectionPool(url, kwargs=keywords, min_size=1, max_size=8) as pool:
+        yield pool
 
 
 class TestPostgresStore(StoreContract):
     @pytest.fixture
-    def store(self, clock, url):
-        store = PostgresStore(url, clock=clock)
+    def store(self, clock, any_database):
+        store = PostgresStore(emptied(any_database), clock=clock)
         yield store
         store.close()
 
 
 class TestAsyncPostgresStore(StoreContract):
     @pytest.fixture
-    def store(self, clock, url):
+    def store(self, clock, quick_server, database):
+        url = isolated(emptied(quick_server.url(database)), "repeatable read")
         store = StorePortal(AsyncPostgresStore(url, clock=clock))
         yield store
         store.close()
@@ -51,7 +80,42 @@ class TestAsyncPostgresStore(StoreContract):
 
 class TestPostgresStoreOfAnAsyncOne(StoreContract):
     @pytest.fixture
-    def store(self, clock, url):
+    def store(self, clock, quick_server, database):
+        url = isolated(emptied(quick_server.url(database)), "serializable")
         owner = StorePortal(AsyncPostgresStore(url, clock=clock))
         yield owner.blocking()
         owner.close()
+
+
+class TestAsyncPostgresStoreBehindAPooler(StoreContract):
+    @pytest.fixture
+    def store(self, clock, quick_server, pooler, database):
+        emptied(quick_server.url(database))
+        store = StorePortal(AsyncPostgresStore(pooler.url(database), clock=clock))
+        yield store
+        store.close()
+
+
+class TestPostgresStoreOnAUsersPool(StoreContract):
+    @pytest.fixture
+    def store(self, clock, pool):
+        emptied(pool.conninfo)
+        store = PostgresStore(pool, clock=clock)
+        yield store
+        store.close()
+
+
+class TestAsyncPostgresStoreOnAPoolOfAsyncpg(StoreContract):
+    @pytest.fixture
+    def store(self, clock, quick_server, database):
+        url = emptied(quick_server.url(database))
+
+        async def opened():
+            return await asyncpg.create_pool(url, min_size=1, max_size=8)
+
+        store = StorePortal(None)
+        pool = asyncio.run_coroutine_threadsafe(opened(), store._loop).result(30)
+        store._store = AsyncPostgresStore(AsyncpgPool(pool, url=url), clock=clock)
+        yield store
+        asyncio.run_coroutine_threadsafe(pool.close(), store._loop).result(30)
+        store.close()
