@@ -67,7 +67,7 @@ def as_another():
 class PostgresServer:
     """Starts, stops, kills, pauses; `url` leads to a database of its own."""
 
-    def __init__(self, programs, **settings):
+    def __init__(self, programs, *, primary=None, **settings):
         self.settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -75,22 +75,39 @@ class PostgresServer:
             "shared_buffers": "32MB",
             **settings,
         }
-        self._prefix, user = as_another()
+        self._prefix, self._user = as_another()
         self.folder = Path(tempfile.mkdtemp(prefix="keyonce-postgres-"))
+        self._give(self.folder)
         self._programs = self._readable(programs)
+        if primary is None:
+            self._make()
+        else:
+            self._run(
+                "pg_basebackup", "--pgdata", self.data, "--dbname", primary,
+                "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
+            )  # fmt: skip
+        self.port = free_port()
+        self._numbers = count(1)
+        self._process = None
+
+    def _make(self):
         password = self.folder / "password"
         password.write_text(PASSWORD)
-        if user is not None:
-            for each in (self.folder, password):
-                os.chown(each, user.pw_uid, user.pw_gid)
+        self._give(password)
         self._run(
             "initdb", "--pgdata", self.data, "--username", USER, "--pwfile", password,
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync",
             "--locale", "C.UTF-8",
         )  # fmt: skip
-        self.port = free_port()
-        self._numbers = count(1)
-        self._process = None
+
+    def replica(self):
+        """Start a server that follows this one."""
+        return PostgresServer(self._programs, primary=self.url()).start()
+
+    def _give(self, path):
+        """Let the server's user have *path*."""
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
     def _readable(self, programs):
         """Give the programs where the other user can read them."""
@@ -188,7 +205,10 @@ class PostgresServer:
         return found
 
     def close(self):
-        self.stop()
+        """End the server at once and leave nothing."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=PATIENCE)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_database(self, encoding="UTF8"):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from keyonce.stores.postgres.steps import Steps
 
 PAGE: Final = 500
-TRIES: Final = 20  # of an answer that was overtaken
+TRIES: Final = 12  # of an answer that was overtaken
 OPEN: Final = {Status.IN_PROGRESS, Status.UNKNOWN}
 
 

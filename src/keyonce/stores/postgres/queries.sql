@@ -46,7 +46,7 @@ WITH clock AS MATERIALIZED (
         AND r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
         AND r.status = s.status
         AND r.owner = s.owner
-        AND r.lease_until = s.lease_until
+        AND r.lease_until IS NOT DISTINCT FROM s.lease_until
     FOR UPDATE OF r SKIP LOCKED
 ), ended AS (
     UPDATE keyonce_records AS r SET
@@ -124,6 +124,7 @@ WITH clock AS MATERIALIZED (
     UPDATE keyonce_records AS r SET
         status = 2,
         crashes = 0,
+        lease_until = NULL,
         ended_at = c.now,
         expires_at = c.now + $7::FLOAT8,
         late_until = c.now + $7::FLOAT8 + $8::FLOAT8,
@@ -158,6 +159,7 @@ WITH clock AS MATERIALIZED (
     UPDATE keyonce_records AS r SET
         status = 4,
         crashes = 0,
+        lease_until = NULL,
         ended_at = c.now,
         expires_at = c.now + $7::FLOAT8,
         scheme = NULL,

@@ -25,6 +25,8 @@ GUARANTEES: Final = {
 NUMBERS: Final = {guarantee: number for number, guarantee in GUARANTEES.items()}
 STATUSES: Final = {int(status): status for status in Status}
 
+CLOSED: Final = (Status.COMPLETED, Status.RELEASED, Status.TOMBSTONE)
+
 RESULT: Final = 17
 NOW: Final = 18
 FLAG: Final = 19
@@ -107,7 +109,7 @@ def outline_of(identity: Identity, row: Row) -> Record:
             row[6],
             row[7],
             row[4],
-            row[8],
+            row[6] + row[7] if row[8] is None else row[8],
             None if row[12] is None else Fingerprint(row[12], row[13] + b""),
             row[14] or b"",
             row[9],
@@ -166,7 +168,7 @@ def columns_of(record: Record) -> tuple[Any, ...]:
         record.created_at,
         record.claimed_at,
         record.lease_for,
-        record.lease_until,
+        None if record.status in CLOSED else record.lease_until,
         record.ended_at,
         record.expires_at,
         record.late_until,

@@ -43,6 +43,10 @@ UNPREPARED: Final = {"26000", "42P05", "08P01"}
 # The connection leads to a server that will not do: open another.
 STRANDED: Final = {"25006", "57P01", "57P02", "57P03", "57P05"}
 
+# What the driver itself raises, before or instead of an answer.
+_LOST: Final = {"OperationalError", "InterfaceError", "OSError", "IncompleteReadError"}
+_DATA: Final = {"DataError"}
+
 _SETTINGS: Final = {
     "password authentication failed": "Look at the user and the password in the URL.",
     "no password supplied": "Write the password into the URL, or into ~/.pgpass.",
@@ -68,7 +72,14 @@ def is_undone(error: BaseException) -> bool:
 def is_passing(error: BaseException) -> bool:
     """Whether trying again soon may help: a lost connection, a restart."""
     state = sqlstate_of(error)
-    return not state or state in _PASSING or state.startswith("08")
+    if not state:
+        return _is_called(error, _LOST) and not _is_called(error, _DATA)
+    return state in _PASSING or state in UNPREPARED or state.startswith("08")
+
+
+def _is_called(error: BaseException, names: set[str]) -> bool:
+    """Whether *error* is of such a class: both drivers have them by these names."""
+    return any(kind.__name__ in names for kind in type(error).__mro__)
 
 
 def translation_of(error: BaseException) -> StoreError:
@@ -76,6 +87,8 @@ def translation_of(error: BaseException) -> StoreError:
     state = sqlstate_of(error)
     if state[:2] in _REFUSED:
         return StoreError(f"This cannot be stored: {_REFUSED[state[:2]]} ({state}).")
+    if _is_called(error, _DATA):
+        return StoreError(f"This cannot be stored: {error}.")
     meaning = _MEANING.get(state)
     if meaning is None:
         text = str(error).strip() or type(error).__name__

@@ -8,7 +8,8 @@ CREATE TABLE keyonce_records (
     created_at FLOAT8 NOT NULL,
     claimed_at FLOAT8 NOT NULL,
     lease_for FLOAT8 NOT NULL,
-    lease_until FLOAT8 NOT NULL,
+    -- NULL once the work has ended: then nobody asks, and rows stay short.
+    lease_until FLOAT8,
     ended_at FLOAT8,
     expires_at FLOAT8,
     late_until FLOAT8,
@@ -39,6 +40,6 @@ ALTER TABLE keyonce_records ALTER COLUMN result SET STORAGE EXTERNAL;
 CREATE INDEX keyonce_due ON keyonce_records (expires_at)
     WHERE expires_at IS NOT NULL;
 
--- Finds what runs, is stuck or is unknown.
-CREATE INDEX keyonce_open ON keyonce_records (claimed_at)
+-- Finds what runs, is stuck or is unknown. Of few values, so that its entries shrink.
+CREATE INDEX keyonce_open ON keyonce_records (status)
     WHERE status IN (1, 3);
