@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 
 USER = "keyonce"
-PASSWORD = "a word"  # noqa: S105 - of a server that lives for one test run
+PASSWORD = "a word"
 PATIENCE = 60
 
 
@@ -37,7 +37,7 @@ def folders():
 
 def installed():
     """The programs at hand, one folder for each major version."""
-    found = {}
+    found: dict[str, Path] = {}
     for folder in folders():
         if (folder / "initdb").exists():
             command = [folder / "postgres", "--version"]
@@ -134,8 +134,8 @@ class PostgresServer:
         """Start, again and again while what a kill left behind is still there."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            self._launch()
-            while self._process.poll() is None:
+            process = self._launch()
+            while process.poll() is None:
                 if self._answers():
                     return self
                 time.sleep(0.02)
@@ -157,6 +157,7 @@ class PostgresServer:
                 stderr=log,
                 start_new_session=True,
             )
+        return self._process
 
     def _answers(self):
         try:
@@ -177,6 +178,7 @@ class PostgresServer:
         for pid in self._family():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        assert self._process is not None
         self._process.wait(timeout=PATIENCE)
         self._process = None
 
@@ -195,6 +197,7 @@ class PostgresServer:
         return self.start()
 
     def _family(self):
+        assert self._process is not None
         mother = self._process.pid
         found = [mother]
         for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -8,7 +8,6 @@ each at least once, not each with each.
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import quote
 
 import asyncpg
@@ -105,17 +104,29 @@ class TestPostgresStoreOnAUsersPool(StoreContract):
         store.close()
 
 
+class PoolAndAll(AsyncPostgresStore):
+    """Closes the pool that it was given, too: it lives in this store's loop."""
+
+    def __init__(self, pool, url, clock):
+        super().__init__(AsyncpgPool(pool, url=url), clock=clock)
+        self.pool = pool
+
+    async def close(self):
+        await super().close()
+        await self.pool.close()
+
+
 class TestAsyncPostgresStoreOnAPoolOfAsyncpg(StoreContract):
     @pytest.fixture
     def store(self, clock, quick_server, database):
         url = emptied(quick_server.url(database))
+        portal = StorePortal(AsyncPostgresStore(url))
 
         async def opened():
-            return await asyncpg.create_pool(url, min_size=1, max_size=8)
+            await portal._store.close()
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=8)
+            return PoolAndAll(pool, url, clock)
 
-        store = StorePortal(None)
-        pool = asyncio.run_coroutine_threadsafe(opened(), store._loop).result(30)
-        store._store = AsyncPostgresStore(AsyncpgPool(pool, url=url), clock=clock)
-        yield store
-        asyncio.run_coroutine_threadsafe(pool.close(), store._loop).result(30)
-        store.close()
+        portal._store = portal._wait_for(opened())
+        yield portal
+        portal.close()

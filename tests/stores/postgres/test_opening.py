@@ -138,7 +138,9 @@ def test_an_older_schema_is_brought_up_to_date(url):
 @pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
 def test_many_may_open_a_new_database_at_once(server, level):
     name = server.new_database()
-    server.run_sql(f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    server.run_sql(
+        f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'"
+    )
     url = server.url(name)
 
     with ThreadPoolExecutor(6) as pool:

@@ -130,7 +130,7 @@ def test_what_was_acknowledged_before_the_server_died_is_there():
     server = PostgresServer(VERSIONS[max(VERSIONS, key=int)]).start()
     try:
         url = server.url(server.new_database())
-        acknowledged = []
+        acknowledged: list[list[str]] = []
         with started(WORKER, url, "a", "b", "c") as process:
             listener = threading.Thread(
                 target=lambda: acknowledged.extend(

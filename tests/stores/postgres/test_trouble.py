@@ -146,7 +146,9 @@ def test_a_record_that_changed_while_its_lock_was_waited_for(url, level):
             renewed = store.renew(ORDER, FIRST)  # done: refused, beside every lock
             time.sleep(0.1)
             other.commit()
-        assert b"another" == lost.result().owner
+        kept = lost.result()
+        assert kept is not None
+        assert b"another" == kept.owner
         assert None is renewed
     store.close()
 

@@ -42,6 +42,8 @@ SLICE: Final = 1.0  # after that a pool that gave up connecting is woken again
 class Pool:
     """Connections for threads."""
 
+    failures = FAILURES
+
     def __init__(
         self,
         opener: Callable[[], ConnectionPool[Any]] | None = None,

@@ -45,17 +45,18 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 TRIES: Final = 12  # of an answer that was overtaken
-OPEN: Final = {Status.IN_PROGRESS, Status.UNKNOWN}
+RUNNING: Final = frozenset({Status.IN_PROGRESS})
+OPEN: Final = frozenset({Status.IN_PROGRESS, Status.UNKNOWN})
 
 
 def claim(command: Claim, at: float | None, *, known: bool) -> Steps[Claimed]:
     """Give the key to the claimant if it is free.
 
-    With *known* there was a record lately: it is read first, so that an attempt
-    that changes nothing makes no field map.
+    With *known* there was a record lately: then it is read and no more, so that an
+    attempt that changes nothing makes no field map.
     """
-    if known:
-        seen = yield from _first_look(command, at)
+    if command.witnessed is None:
+        seen = yield from _first_look(command, at, known=known)
         if seen is not None:
             return seen
     values = _values_of(command, at)
@@ -71,8 +72,15 @@ def claim(command: Claim, at: float | None, *, known: bool) -> Steps[Claimed]:
     return _claimed(command.identity, row)  # its owner has it locked: it lives
 
 
-def _first_look(command: Claim, at: float | None) -> Steps[Claimed | None]:
-    rows = yield Statement("find", (at, *texts_of(command.identity)))
+def _first_look(
+    command: Claim, at: float | None, *, known: bool
+) -> Steps[Claimed | None]:
+    """Take a key that nobody used, or see what is in the way; None: it may be free."""
+    if known:
+        rows = yield Statement("find", (at, *texts_of(command.identity)))
+    else:
+        values = _values_of(command, at)
+        rows = yield Statement("begin", (*values[:7], *values[9:]))
     if not rows:
         return None
     stored, now = record_of(command.identity, rows[0]), rows[0][NOW]
@@ -129,12 +137,10 @@ def complete(command: Completion, at: float | None) -> Steps[Record | None]:
         command.reference,
     )
     identity, owner = command.identity, command.owner
-    row = yield from _change("complete", identity, owner, values, at)
-    if row is None:
-        return None
-    if row[FLAG]:
-        return outline_of(identity, row)._replace(result=command.result)
-    return record_of(identity, row)
+    done = yield from _change("complete", identity, owner, values, at, OPEN)
+    if done is None or done.status is not Status.COMPLETED or done.result is not None:
+        return done
+    return done._replace(result=command.result)
 
 
 def release(
@@ -146,24 +152,24 @@ def release(
 ) -> Steps[bool]:
     """Free the owner's key."""
     values = (reason, retention_for)
-    row = yield from _change("release", identity, owner, values, at)
-    return _is_now(row, owner, Status.RELEASED)
+    record = yield from _change("release", identity, owner, values, at)
+    return _is_now(record, owner, Status.RELEASED)
 
 
 def abandon(
     identity: Identity, owner: bytes, reason: str, at: float | None
 ) -> Steps[bool]:
     """Make the owner's record unknown."""
-    row = yield from _change("abandon", identity, owner, (reason,), at)
-    return _is_now(row, owner, Status.UNKNOWN)
+    record = yield from _change("abandon", identity, owner, (reason,), at)
+    return _is_now(record, owner, Status.UNKNOWN)
 
 
 def renew(identity: Identity, owner: bytes, at: float | None) -> Steps[Record | None]:
     """Prolong the owner's lease."""
-    row = yield from _change("renew", identity, owner, (), at)
-    if row is None or not (row[FLAG] or _is_now(row, owner, Status.UNKNOWN)):
+    record = yield from _change("renew", identity, owner, (), at)
+    if record is None or record.owner != owner or record.status not in OPEN:
         return None
-    return outline_of(identity, row)
+    return record
 
 
 def _change(
@@ -172,28 +178,29 @@ def _change(
     owner: bytes,
     values: tuple[object, ...],
     at: float | None,
-) -> Steps[Row | None]:
-    """Change the owner's record; give it as it now is, or what is in its place.
+    changeable: frozenset[Status] = RUNNING,
+) -> Steps[Record | None]:
+    """Change the owner's record, or look at what is in its place.
 
-    A row that was not changed though it looks changeable was read before its lock
-    was waited for: by now it looks different.
+    What was changed comes back without its result.
     """
-    statement = Statement(query, (at, *texts_of(identity), owner, *values))
-    may_complete = (Status.IN_PROGRESS, Status.UNKNOWN)
-    changeable = may_complete if query == "complete" else (Status.IN_PROGRESS,)
+    texts = texts_of(identity)
     for _ in range(TRIES):
-        rows = yield statement
+        rows = yield Statement(query, (at, *texts, owner, *values))
+        if rows:
+            return outline_of(identity, rows[0])
+        rows = yield Statement("find", (at, *texts))
         if not rows:
             return None
-        row = rows[0]
-        if row[FLAG] or row[2] != owner or STATUSES.get(row[0]) not in changeable:
-            return row
+        record = record_of(identity, rows[0])
+        if record.owner != owner or record.status not in changeable:
+            return record
         yield Pause()
     raise _overtaken()
 
 
-def _is_now(row: Row | None, owner: bytes, status: Status) -> bool:
-    return row is not None and row[2] == owner and row[0] == status
+def _is_now(record: Record | None, owner: bytes, status: Status) -> bool:
+    return record is not None and record.owner == owner and record.status is status
 
 
 def settle(command: Settlement, at: float | None) -> Steps[Record]:

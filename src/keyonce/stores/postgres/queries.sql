@@ -13,11 +13,40 @@ SELECT
 FROM keyonce_records
 WHERE scope = $2::TEXT AND operation = $3::TEXT AND key = $4::TEXT;
 
+-- begin --
+-- Read, and insert only where the read found nothing: what claims of new keys and of
+-- finished ones come down to. No row: somebody inserted the key meanwhile.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
+), seen AS MATERIALIZED (
+    SELECT * FROM keyonce_records
+    WHERE scope = $2::TEXT AND operation = $3::TEXT AND key = $4::TEXT
+), begun AS (
+    INSERT INTO keyonce_records (
+        status, guarantee, owner, executions, crashes, created_at, claimed_at,
+        lease_for, lease_until, scheme, digest, fields, scope, operation, key
+    )
+    SELECT
+        1, $6::INT2, $5::BYTEA, 1, 0, c.now, c.now,
+        $7::FLOAT8, c.now + $7::FLOAT8, $8::TEXT, $9::BYTEA, $10::BYTEA,
+        $2::TEXT, $3::TEXT, $4::TEXT
+    FROM clock AS c
+    WHERE NOT EXISTS (SELECT 1 FROM seen)
+    ON CONFLICT (scope, operation, key) DO NOTHING
+    RETURNING *
+)
+SELECT
+    r.status, r.guarantee, r.owner, r.executions, r.crashes, r.created_at, r.claimed_at,
+    r.lease_for, r.lease_until, r.ended_at, r.expires_at, r.late_until, r.scheme,
+    r.digest, r.fields, r.reference, r.reason,
+    r.result, c.now
+FROM (SELECT * FROM begun UNION ALL SELECT * FROM seen) AS r CROSS JOIN clock AS c;
+
 -- claim --
--- Read; take over only what nobody has locked and what is still as it was read; insert
--- only where the read found nothing: so nobody waits for another's transaction. The
--- last column says that the key was free but is somebody else's by now, and no row
--- says so, too: ask again.
+-- All that a claim can come to: take over only what nobody has locked and what is
+-- still as it was read; insert only where the read found nothing: so nobody waits for
+-- another's transaction. The last column says that the key was free but is somebody
+-- else's by now, and no row says so, too: ask again.
 WITH clock AS MATERIALIZED (
     SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
 ), seen AS MATERIALIZED (
@@ -116,132 +145,79 @@ FROM seen AS s CROSS JOIN clock AS c
 WHERE NOT EXISTS (SELECT 1 FROM written);
 
 -- complete --
--- The last column says whether this changed the record; else it is given as it was
--- when this began, before any wait for its lock.
-WITH clock AS MATERIALIZED (
+-- Gives the record without its result, or no row: somebody else holds it, or nobody.
+UPDATE keyonce_records AS r SET
+    status = 2,
+    crashes = 0,
+    lease_until = NULL,
+    ended_at = c.now,
+    expires_at = c.now + $7::FLOAT8,
+    late_until = c.now + $7::FLOAT8 + $8::FLOAT8,
+    reference = coalesce(nullif($9::TEXT, ''), r.reference),
+    reason = NULL,
+    result = $6::BYTEA
+FROM (
     SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
-), changed AS (
-    UPDATE keyonce_records AS r SET
-        status = 2,
-        crashes = 0,
-        lease_until = NULL,
-        ended_at = c.now,
-        expires_at = c.now + $7::FLOAT8,
-        late_until = c.now + $7::FLOAT8 + $8::FLOAT8,
-        reference = coalesce(nullif($9::TEXT, ''), r.reference),
-        reason = NULL,
-        result = $6::BYTEA
-    FROM clock AS c
-    WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-        AND r.owner = $5::BYTEA AND r.status IN (1, 3)
-    RETURNING r.*
-)
-SELECT
-    w.status, w.guarantee, w.owner, w.executions, w.crashes, w.created_at, w.claimed_at,
-    w.lease_for, w.lease_until, w.ended_at, w.expires_at, w.late_until, w.scheme,
-    w.digest, w.fields, w.reference, w.reason,
-    NULL::BYTEA, c.now, TRUE
-FROM changed AS w CROSS JOIN clock AS c
-UNION ALL
-SELECT
+) AS c
+WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
+    AND r.owner = $5::BYTEA AND r.status IN (1, 3)
+RETURNING
     r.status, r.guarantee, r.owner, r.executions, r.crashes, r.created_at, r.claimed_at,
     r.lease_for, r.lease_until, r.ended_at, r.expires_at, r.late_until, r.scheme,
     r.digest, r.fields, r.reference, r.reason,
-    r.result, c.now, FALSE
-FROM keyonce_records AS r CROSS JOIN clock AS c
-WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-    AND NOT EXISTS (SELECT 1 FROM changed);
+    NULL::BYTEA, c.now;
 
 -- release --
-WITH clock AS MATERIALIZED (
+UPDATE keyonce_records AS r SET
+    status = 4,
+    crashes = 0,
+    lease_until = NULL,
+    ended_at = c.now,
+    expires_at = c.now + $7::FLOAT8,
+    scheme = NULL,
+    digest = NULL,
+    fields = NULL,
+    reason = $6::TEXT
+FROM (
     SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
-), changed AS (
-    UPDATE keyonce_records AS r SET
-        status = 4,
-        crashes = 0,
-        lease_until = NULL,
-        ended_at = c.now,
-        expires_at = c.now + $7::FLOAT8,
-        scheme = NULL,
-        digest = NULL,
-        fields = NULL,
-        reason = $6::TEXT
-    FROM clock AS c
-    WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-        AND r.owner = $5::BYTEA AND r.status = 1
-    RETURNING r.*
-)
-SELECT
-    w.status, w.guarantee, w.owner, w.executions, w.crashes, w.created_at, w.claimed_at,
-    w.lease_for, w.lease_until, w.ended_at, w.expires_at, w.late_until, w.scheme,
-    w.digest, w.fields, w.reference, w.reason,
-    NULL::BYTEA, c.now, TRUE
-FROM changed AS w CROSS JOIN clock AS c
-UNION ALL
-SELECT
+) AS c
+WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
+    AND r.owner = $5::BYTEA AND r.status = 1
+RETURNING
     r.status, r.guarantee, r.owner, r.executions, r.crashes, r.created_at, r.claimed_at,
     r.lease_for, r.lease_until, r.ended_at, r.expires_at, r.late_until, r.scheme,
     r.digest, r.fields, r.reference, r.reason,
-    r.result, c.now, FALSE
-FROM keyonce_records AS r CROSS JOIN clock AS c
-WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-    AND NOT EXISTS (SELECT 1 FROM changed);
+    NULL::BYTEA, c.now;
 
 -- abandon --
-WITH clock AS MATERIALIZED (
+UPDATE keyonce_records AS r SET
+    status = 3,
+    ended_at = c.now,
+    reason = $6::TEXT
+FROM (
     SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
-), changed AS (
-    UPDATE keyonce_records AS r SET
-        status = 3,
-        ended_at = c.now,
-        reason = $6::TEXT
-    FROM clock AS c
-    WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-        AND r.owner = $5::BYTEA AND r.status = 1
-    RETURNING r.*
-)
-SELECT
-    w.status, w.guarantee, w.owner, w.executions, w.crashes, w.created_at, w.claimed_at,
-    w.lease_for, w.lease_until, w.ended_at, w.expires_at, w.late_until, w.scheme,
-    w.digest, w.fields, w.reference, w.reason,
-    NULL::BYTEA, c.now, TRUE
-FROM changed AS w CROSS JOIN clock AS c
-UNION ALL
-SELECT
+) AS c
+WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
+    AND r.owner = $5::BYTEA AND r.status = 1
+RETURNING
     r.status, r.guarantee, r.owner, r.executions, r.crashes, r.created_at, r.claimed_at,
     r.lease_for, r.lease_until, r.ended_at, r.expires_at, r.late_until, r.scheme,
     r.digest, r.fields, r.reference, r.reason,
-    r.result, c.now, FALSE
-FROM keyonce_records AS r CROSS JOIN clock AS c
-WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-    AND NOT EXISTS (SELECT 1 FROM changed);
+    NULL::BYTEA, c.now;
 
 -- renew --
-WITH clock AS MATERIALIZED (
+UPDATE keyonce_records AS r SET
+    lease_until = c.now + r.lease_for
+FROM (
     SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
-), changed AS (
-    UPDATE keyonce_records AS r SET
-        lease_until = c.now + r.lease_for
-    FROM clock AS c
-    WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-        AND r.owner = $5::BYTEA AND r.status = 1
-    RETURNING r.*
-)
-SELECT
-    w.status, w.guarantee, w.owner, w.executions, w.crashes, w.created_at, w.claimed_at,
-    w.lease_for, w.lease_until, w.ended_at, w.expires_at, w.late_until, w.scheme,
-    w.digest, w.fields, w.reference, w.reason,
-    NULL::BYTEA, c.now, TRUE
-FROM changed AS w CROSS JOIN clock AS c
-UNION ALL
-SELECT
+) AS c
+WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
+    AND r.owner = $5::BYTEA AND r.status = 1
+RETURNING
     r.status, r.guarantee, r.owner, r.executions, r.crashes, r.created_at, r.claimed_at,
     r.lease_for, r.lease_until, r.ended_at, r.expires_at, r.late_until, r.scheme,
     r.digest, r.fields, r.reference, r.reason,
-    r.result, c.now, FALSE
-FROM keyonce_records AS r CROSS JOIN clock AS c
-WHERE r.scope = $2::TEXT AND r.operation = $3::TEXT AND r.key = $4::TEXT
-    AND NOT EXISTS (SELECT 1 FROM changed);
+    NULL::BYTEA, c.now;
 
 -- lock_record --
 SELECT

@@ -101,7 +101,8 @@ def refusal_of(error: BaseException) -> ConfigurationError | StoreError:
     text = str(error).strip()
     for words, mend in _SETTINGS.items():
         if words in text and not sqlstate_of(error):
-            return ConfigurationError(f"PostgreSQL refused the store: {text} {mend}")
+            said = text.rstrip(".")
+            return ConfigurationError(f"PostgreSQL refused the store: {said}. {mend}")
     if sqlstate_of(error) in {"42501", "3F000"}:
         return ConfigurationError(
             f"PostgreSQL refused keyonce's tables: {text}. Let this role make them "

@@ -7,8 +7,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import psycopg
-
 from keyonce.core.flow import run
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Traits
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-FAILURES: Final = (psycopg.Error, OSError)  # a TimeoutError is an OSError
 AT_LEISURE: Final = 12  # times the patience of a request, for what reads a whole table
 
 TRAITS: Final = Traits(
@@ -136,7 +133,7 @@ class Verbs:
             while True:
                 try:
                     return self._pool.rows(step, patience.deadline)
-                except FAILURES as error:
+                except self._pool.failures as error:
                     time.sleep(patience.pause_after(error))
 
         return run(steps, perform)
@@ -147,5 +144,5 @@ class Verbs:
         while True:
             try:
                 return self._pool.transact(job(), patience.deadline)
-            except FAILURES as error:
+            except self._pool.failures as error:
                 time.sleep(patience.pause_after(error))
