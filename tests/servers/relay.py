@@ -14,7 +14,7 @@ class Relay:
     """Passes bytes on and counts the turns: how often a client had to ask.
 
     `cut_next_reply` lets the next question through and loses the answer, with
-    the connection.
+    the connection; `lose_next_question` loses the question, too.
     """
 
     def __init__(self, port):
@@ -23,12 +23,16 @@ class Relay:
         self.port = self._door.getsockname()[1]
         self.turns = 0
         self.cut = 0
+        self.lost = 0
         self._closing = threading.Event()
         self._lines = []
         threading.Thread(target=self._admit, daemon=True).start()
 
     def cut_next_reply(self):
         self.cut += 1
+
+    def lose_next_question(self):
+        self.lost += 1
 
     def close(self):
         self._closing.set()
@@ -53,6 +57,9 @@ class Relay:
                 for end in select.select([client, server], [], [], 0.1)[0]:
                     data = end.recv(65536)
                     if not data:
+                        return
+                    if end is client and self.lost:
+                        self.lost -= 1
                         return
                     if end is client:
                         self.turns += not asked

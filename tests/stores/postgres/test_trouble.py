@@ -380,3 +380,20 @@ def test_a_record_of_the_future_is_listed_as_unknown(store, url):
     assert [(Status.UNKNOWN, "unreadable")] == [(r.status, r.reason) for r in listed]
     with pytest.raises(RecordUnreadable):
         store.claim(claim_of(owner=SECOND))
+
+
+def test_whoever_had_to_wait_for_the_server_ends_no_lease(server, url, relay):
+    clock = FakeClock()
+    store = PostgresStore(through(relay, server, url), clock=clock)
+    again = Guarantee.AT_LEAST_ONCE
+    first = store.claim(claim_of(guarantee=again)).record
+    pass_lease(clock)
+    command = claim_of(owner=SECOND, guarantee=again, witnessed=first.lease_until)
+
+    relay.lose_next_question()
+    waited = store.claim(command).record
+    promptly = store.claim(command).record
+
+    assert first == waited
+    assert SECOND == promptly.owner
+    store.close()

@@ -20,9 +20,10 @@ from keyonce.stores.postgres.lately import Lately
 from keyonce.stores.postgres.opening import set_up
 from keyonce.stores.postgres.patience import Patience
 from keyonce.stores.postgres.pools import AsyncPool, Pool
-from keyonce.stores.postgres.steps import Pause
+from keyonce.stores.postgres.steps import Pause, Prompt
+from keyonce.stores.postgres.translate import is_passing, is_undone, translation_of
 from keyonce.stores.postgres.upkeep import Upkeep
-from keyonce.stores.postgres.verbs import AT_LEISURE, TRAITS, Verbs
+from keyonce.stores.postgres.verbs import AT_LEISURE, PROMPT, TRAITS, Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,6 +161,8 @@ class AsyncPostgresStore:
             if isinstance(step, Pause):
                 await asyncio.sleep(patience.next_pause())
                 return []
+            if isinstance(step, Prompt):
+                return await self._promptly(step)
             while True:
                 try:
                     return await self._line.rows(step, patience.deadline)
@@ -167,6 +170,14 @@ class AsyncPostgresStore:
                     await asyncio.sleep(patience.pause_after(error))
 
         return await arun(steps, perform)
+
+    async def _promptly(self, step: Prompt) -> list[Row]:
+        try:
+            return await self._line.rows(step.statement, time.monotonic() + PROMPT)
+        except self._line.failures as error:
+            if not is_passing(error) and not is_undone(error):
+                raise translation_of(error) from error
+            return []
 
     async def _transact(self, job: Callable[[], Steps[R]]) -> R:
         """Carry out a job in one transaction; again only if it was undone."""

@@ -13,7 +13,7 @@ import asyncpg
 
 from keyonce.core.flow import arun
 from keyonce.stores.postgres.queries import bare_queries
-from keyonce.stores.postgres.steps import Pause, Script
+from keyonce.stores.postgres.steps import Script
 from keyonce.stores.statement import Statement
 
 if TYPE_CHECKING:
@@ -73,12 +73,9 @@ class AsyncpgPool:
             yield connection
 
     async def _perform(self, connection: Any, step: Step) -> list[Row]:
-        match step:
-            case Pause():
-                return []
-            case Script(sql):
-                await connection.execute(sql)
-                return []
-            case Statement(query, values):
-                rows = await connection.fetch(self._queries[query], *values)
-                return [tuple(row) for row in rows]
+        if isinstance(step, Script):
+            await connection.execute(step.sql)
+        if not isinstance(step, Statement):
+            return []
+        rows = await connection.fetch(self._queries[step.query], *step.values)
+        return [tuple(row) for row in rows]

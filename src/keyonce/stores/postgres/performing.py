@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from keyonce.stores.postgres.steps import Pause, Script
+from keyonce.stores.postgres.steps import Script
+from keyonce.stores.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def perform(
     """Carry out *step*; with *prepare* None the connection decides about that."""
     if isinstance(step, Script):
         connection.execute(step.sql.encode())
-    if isinstance(step, Script | Pause):
+    if not isinstance(step, Statement):
         return []
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
     cursor.execute(queries[step.query], step.values, prepare=prepare, binary=True)
@@ -45,7 +46,7 @@ async def aperform(
     """Carry out *step*; with *prepare* None the connection decides about that."""
     if isinstance(step, Script):
         await connection.execute(step.sql.encode())
-    if isinstance(step, Script | Pause):
+    if not isinstance(step, Statement):
         return []
     cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
     await cursor.execute(queries[step.query], step.values, prepare=prepare, binary=True)

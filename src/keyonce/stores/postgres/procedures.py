@@ -29,7 +29,7 @@ from keyonce.stores.postgres.rows import (
     record_of,
     texts_of,
 )
-from keyonce.stores.postgres.steps import Pause
+from keyonce.stores.postgres.steps import Pause, Prompt
 from keyonce.stores.shell import audit_of, listed, stored_as
 from keyonce.stores.statement import Row, Statement
 
@@ -55,21 +55,23 @@ def claim(command: Claim, at: float | None, *, known: bool) -> Steps[Claimed]:
     With *known* there was a record lately: then it is read and no more, so that an
     attempt that changes nothing makes no field map.
     """
-    if command.witnessed is None:
-        seen = yield from _first_look(command, at, known=known)
-        if seen is not None:
-            return seen
+    if command.witnessed is not None:
+        # Whoever had to wait for the server ends no lease: its owner, who waited as
+        # well, must get to renew it first.
+        rows = yield Prompt(Statement("claim", _values_of(command, at)))
+        if rows and not rows[0][FLAG]:
+            return _claimed(command.identity, rows[0])
+        command, known = command._replace(witnessed=None), True
+    seen = yield from _first_look(command, at, known=known)
+    if seen is not None:
+        return seen
     values = _values_of(command, at)
-    row: Row | None = None
     for _ in range(TRIES):
         rows = yield Statement("claim", values)
-        row = rows[0] if rows else None
-        if row is not None and not row[FLAG]:
-            return _claimed(command.identity, row)
+        if rows and not rows[0][FLAG]:
+            return _claimed(command.identity, rows[0])
         yield Pause()
-    if row is None or STATUSES.get(row[0]) is not Status.IN_PROGRESS:
-        raise _overtaken()
-    return _claimed(command.identity, row)  # its owner has it locked: it lives
+    raise _overtaken()
 
 
 def _first_look(

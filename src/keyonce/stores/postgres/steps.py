@@ -25,5 +25,12 @@ class Pause:
     """Ask for a moment, longer each time. Answer: no rows."""
 
 
-Step = Statement | Script | Pause
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Ask for this now or never. Answer: its rows, or none when it had to wait."""
+
+    statement: Statement
+
+
+Step = Statement | Script | Pause | Prompt
 Steps = Generator[Step, list[Row], R]

@@ -14,7 +14,8 @@ from keyonce.stores.postgres import procedures
 from keyonce.stores.postgres.examine import examine, pooler
 from keyonce.stores.postgres.lately import Lately
 from keyonce.stores.postgres.patience import Patience
-from keyonce.stores.postgres.steps import Pause
+from keyonce.stores.postgres.steps import Pause, Prompt
+from keyonce.stores.postgres.translate import is_passing, is_undone, translation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+PROMPT: Final = 0.25
 AT_LEISURE: Final = 12  # times the patience of a request, for what reads a whole table
 
 TRAITS: Final = Traits(
@@ -130,6 +132,8 @@ class Verbs:
             if isinstance(step, Pause):
                 time.sleep(patience.next_pause())
                 return []
+            if isinstance(step, Prompt):
+                return self._promptly(step)
             while True:
                 try:
                     return self._pool.rows(step, patience.deadline)
@@ -137,6 +141,14 @@ class Verbs:
                     time.sleep(patience.pause_after(error))
 
         return run(steps, perform)
+
+    def _promptly(self, step: Prompt) -> list[Row]:
+        try:
+            return self._pool.rows(step.statement, time.monotonic() + PROMPT)
+        except self._pool.failures as error:
+            if not is_passing(error) and not is_undone(error):
+                raise translation_of(error) from error
+            return []
 
     def _transact(self, job: Callable[[], Steps[R]]) -> R:
         """Carry out a job in one transaction; again only if it was undone."""
