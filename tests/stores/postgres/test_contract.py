@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The PostgreSQL store, held against the contract that every store has to keep.
 
-Over two server versions, every isolation level, a pooler, and pools of others:
+Over every server version, isolation level, a pooler, and pools of others (test_pools):
 each at least once, not each with each.
 """
 
@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import asyncpg
 import psycopg
 import pytest
-from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool
 
 from keyonce.stores.postgres import AsyncPostgresStore, PostgresStore
-from keyonce.stores.postgres.asyncpg_pool import AsyncpgPool
 from keyonce.testing.clock import FakeClock
 from keyonce.testing.portal import StorePortal
 from keyonce.testing.store_contract import StoreContract
@@ -53,13 +49,6 @@ def database(quick_server):
     return quick_server.new_database()
 
 
-@pytest.fixture(scope="module")
-def pool(quick_server, database):
-    url, keywords = quick_server.url(database), {"row_factory": dict_row}
-    with ConnectionPool(url, kwargs=keywords, min_size=1, max_size=8) as pool:
-        yield pool
-
-
 class TestPostgresStore(StoreContract):
     @pytest.fixture
     def store(self, clock, any_database):
@@ -75,58 +64,3 @@ class TestAsyncPostgresStore(StoreContract):
         store = StorePortal(AsyncPostgresStore(url, clock=clock))
         yield store
         store.close()
-
-
-class TestPostgresStoreOfAnAsyncOne(StoreContract):
-    @pytest.fixture
-    def store(self, clock, quick_server, database):
-        url = isolated(emptied(quick_server.url(database)), "serializable")
-        owner = StorePortal(AsyncPostgresStore(url, clock=clock))
-        yield owner.blocking()
-        owner.close()
-
-
-class TestAsyncPostgresStoreBehindAPooler(StoreContract):
-    @pytest.fixture
-    def store(self, clock, quick_server, pooler, database):
-        emptied(quick_server.url(database))
-        store = StorePortal(AsyncPostgresStore(pooler.url(database), clock=clock))
-        yield store
-        store.close()
-
-
-class TestPostgresStoreOnAUsersPool(StoreContract):
-    @pytest.fixture
-    def store(self, clock, pool):
-        emptied(pool.conninfo)
-        store = PostgresStore(pool, clock=clock)
-        yield store
-        store.close()
-
-
-class PoolAndAll(AsyncPostgresStore):
-    """Closes the pool that it was given, too: it lives in this store's loop."""
-
-    def __init__(self, pool, url, clock):
-        super().__init__(AsyncpgPool(pool, url=url), clock=clock)
-        self.pool = pool
-
-    async def close(self):
-        await super().close()
-        await self.pool.close()
-
-
-class TestAsyncPostgresStoreOnAPoolOfAsyncpg(StoreContract):
-    @pytest.fixture
-    def store(self, clock, quick_server, database):
-        url = emptied(quick_server.url(database))
-        portal = StorePortal(AsyncPostgresStore(url))
-
-        async def opened():
-            await portal._store.close()
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=8)
-            return PoolAndAll(pool, url, clock)
-
-        portal._store = portal._wait_for(opened())
-        yield portal
-        portal.close()
