@@ -48,7 +48,7 @@ def test_escapes_are_decoded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql:///shop", "redis://h", "keyonce.db", "", "://", "SQLITE:///x"]
+    "url", ["oracle:///shop", "redis://h", "keyonce.db", "", "://", "SQLITE:///x"]
 )
 def test_what_is_not_there_is_refused_with_what_is(url):
     for opener in (open_store, open_async_store):
@@ -58,7 +58,7 @@ def test_what_is_not_there_is_refused_with_what_is(url):
 
 def test_a_password_in_a_url_is_not_told():
     with pytest.raises(ConfigurationError) as refusal:
-        open_store("postgresql://me:secret@host/db")
+        open_store("oracle://me:secret@host/db")
 
     assert "secret" not in str(refusal.value)
 

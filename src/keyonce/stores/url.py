@@ -4,16 +4,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyonce.core.protocols import AsyncStore, Store
+
+REDIS: Final = {
+    *("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
+    *("redis+sentinel", "rediss+sentinel"),
+}
 
 
 def open_store(url: str) -> Store:
-    """Open ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
+    """Open the store of *url*.
+
+    ``memory://``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
+    ``postgresql://user:password@host/database``, ``mysql://user:password@host/database``
+    or ``mariadb://``, ``dynamodb://table?region=eu-central-1``; Redis and Valkey by
+    ``redis://``, ``rediss://``, ``unix://``, ``redis+cluster://`` and
+    ``redis+sentinel://``.
 
     Raises:
         ConfigurationError: no store is called that, or it cannot be used.
@@ -28,6 +42,30 @@ def open_store(url: str) -> Store:
             from keyonce.stores.sqlite.sync import SQLiteStore  # noqa: PLC0415 - lazy
 
             return SQLiteStore(url)
+        case "postgresql" | "postgres":
+            with _needing("postgres"):
+                from keyonce.stores.postgres.sync import (  # noqa: PLC0415 - lazy
+                    PostgresStore,
+                )
+
+            return PostgresStore(url)
+        case "mysql" | "mariadb":
+            with _needing("mysql"):
+                from keyonce.stores.mysql.sync import MySQLStore  # noqa: PLC0415 - lazy
+
+            return MySQLStore(url)
+        case "dynamodb":
+            with _needing("dynamodb"):
+                from keyonce.stores.dynamodb.sync import (  # noqa: PLC0415 - lazy
+                    DynamoDBStore,
+                )
+
+            return DynamoDBStore(url)
+        case scheme if scheme in REDIS:
+            with _needing("redis"):
+                from keyonce.stores.redis.sync import RedisStore  # noqa: PLC0415 - lazy
+
+            return RedisStore(url)
         case scheme:
             raise _unknown(url, scheme)
 
@@ -50,8 +88,50 @@ def open_async_store(url: str) -> AsyncStore:
             )
 
             return AsyncSQLiteStore(url)
+        case "postgresql" | "postgres":
+            with _needing("postgres"):
+                from keyonce.stores.postgres.aio import (  # noqa: PLC0415 - lazy
+                    AsyncPostgresStore,
+                )
+
+            return AsyncPostgresStore(url)
+        case "mysql" | "mariadb":
+            with _needing("mysql"):
+                from keyonce.stores.mysql.aio import (  # noqa: PLC0415 - lazy
+                    AsyncMySQLStore,
+                )
+
+            return AsyncMySQLStore(url)
+        case "dynamodb":
+            with _needing("aiodynamodb"):
+                from keyonce.stores.dynamodb.aio import (  # noqa: PLC0415 - lazy
+                    AsyncDynamoDBStore,
+                )
+
+            return AsyncDynamoDBStore(url)
+        case scheme if scheme in REDIS:
+            with _needing("redis"):
+                from keyonce.stores.redis.aio import (  # noqa: PLC0415 - lazy
+                    AsyncRedisStore,
+                )
+
+            return AsyncRedisStore(url)
         case scheme:
             raise _unknown(url, scheme)
+
+
+@contextmanager
+def _needing(extra: str) -> Iterator[None]:
+    """Say which *extra* brings the driver that is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing in {"", "keyonce"}:
+            raise
+        raise ConfigurationError(
+            f"This store needs the package {missing}: pip install 'keyonce[{extra}]'"
+        ) from exc
 
 
 def _scheme(url: str) -> str:
@@ -63,7 +143,10 @@ def _scheme(url: str) -> str:
 
 def _unknown(url: str, scheme: str) -> ConfigurationError:
     there_are = (
-        "There are 'memory://', 'sqlite:///relative.db' and 'sqlite:////absolute.db'."
+        "There are 'memory://', 'sqlite:///relative.db', 'sqlite:////absolute.db', "
+        "'postgresql://user:password@host/database', "
+        "'mysql://user:password@host/database', 'redis://host:6379/0' and "
+        "'dynamodb://table?region=eu-central-1'."
     )
     if url and ":" not in url:
         meant = f"For the SQLite file of that name write 'sqlite:///{url}'."

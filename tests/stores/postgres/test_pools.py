@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The contract through pgbouncer, and on pools that a user has."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+
+from keyonce.stores.postgres import AsyncPostgresStore, PostgresStore
+from keyonce.stores.postgres.asyncpg_pool import AsyncpgPool
+from keyonce.testing.clock import FakeClock
+from keyonce.testing.portal import StorePortal
+from keyonce.testing.store_contract import StoreContract
+from tests.stores.postgres.test_contract import emptied, isolated
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture(scope="module")
+def database(quick_server):
+    return quick_server.new_database()
+
+
+@pytest.fixture(scope="module")
+def pool(quick_server, database):
+    url = isolated(quick_server.url(database), "serializable")
+    keywords = {"row_factory": dict_row}
+    with ConnectionPool(url, kwargs=keywords, min_size=1, max_size=8) as pool:
+        yield pool
+
+
+class TestAsyncPostgresStoreBehindAPooler(StoreContract):
+    @pytest.fixture
+    def store(self, clock, quick_server, pooler, database):
+        emptied(quick_server.url(database))
+        store = StorePortal(AsyncPostgresStore(pooler.url(database), clock=clock))
+        yield store
+        store.close()
+
+
+class TestPostgresStoreOnAUsersPool(StoreContract):
+    @pytest.fixture
+    def store(self, clock, pool):
+        emptied(pool.conninfo)
+        store = PostgresStore(pool, clock=clock)
+        yield store
+        store.close()
+
+
+class PoolAndAll(AsyncPostgresStore):
+    """Closes the pool that it was given, too: it lives in this store's loop."""
+
+    def __init__(self, pool, url, clock):
+        super().__init__(AsyncpgPool(pool, url=url), clock=clock)
+        self.pool = pool
+
+    async def close(self):
+        await super().close()
+        await self.pool.close()
+
+
+class TestAsyncPostgresStoreOnAPoolOfAsyncpg(StoreContract):
+    @pytest.fixture
+    def store(self, clock, quick_server, database):
+        url = emptied(quick_server.url(database))
+        portal = StorePortal(AsyncPostgresStore(url))
+
+        async def opened():
+            await portal._store.close()
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=8)
+            return PoolAndAll(pool, url, clock)
+
+        portal._store = portal._wait_for(opened())
+        yield portal
+        portal.close()
