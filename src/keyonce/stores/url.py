@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from keyonce.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyonce.core.protocols import AsyncStore, Store
 
 
 def open_store(url: str) -> Store:
-    """Open ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
+    """Open the store of *url*.
+
+    ``memory://``, ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or
+    ``dynamodb://table?region=eu-central-1``.
 
     Raises:
         ConfigurationError: no store is called that, or it cannot be used.
@@ -28,6 +34,13 @@ def open_store(url: str) -> Store:
             from keyonce.stores.sqlite.sync import SQLiteStore  # noqa: PLC0415 - lazy
 
             return SQLiteStore(url)
+        case "dynamodb":
+            with _extra("dynamodb"):
+                from keyonce.stores.dynamodb.sync import (  # noqa: PLC0415 - lazy
+                    DynamoDBStore,
+                )
+
+            return DynamoDBStore(url)
         case scheme:
             raise _unknown(scheme)
 
@@ -50,6 +63,13 @@ def open_async_store(url: str) -> AsyncStore:
             )
 
             return AsyncSQLiteStore(url)
+        case "dynamodb":
+            with _extra("aiodynamodb"):
+                from keyonce.stores.dynamodb.aio import (  # noqa: PLC0415 - lazy
+                    AsyncDynamoDBStore,
+                )
+
+            return AsyncDynamoDBStore(url)
         case scheme:
             raise _unknown(scheme)
 
@@ -61,9 +81,21 @@ def _scheme(url: str) -> str:
     return scheme if colon else ""
 
 
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            f"This store needs packages that are not here ({error.name}). "
+            f"Install them with: pip install 'keyonce[{name}]'"
+        ) from error
+
+
 def _unknown(scheme: str) -> ConfigurationError:
     # Not the whole URL: it may hold a password.
     return ConfigurationError(
         f"There is no store for {scheme + '://'!r}. There are 'memory://', "
-        "'sqlite:///relative.db' and 'sqlite:////absolute.db'."
+        "'sqlite:///relative.db', 'sqlite:////absolute.db' and "
+        "'dynamodb://table?region=eu-central-1'."
     )

@@ -8,32 +8,23 @@ tests of their own are about it.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
-from keyonce.stores.dynamodb.aio import AsyncDynamoDBStore
-from keyonce.testing.portal import StorePortal
+from keyonce.stores.dynamodb import table_definition
 from keyonce.testing.store_contract import StoreContract
-
-NO_SKEW = timedelta(0)
-
-
-def a_portal(moto, table, clock):
-    return StorePortal(
-        AsyncDynamoDBStore(table, endpoint=moto.endpoint, skew=NO_SKEW, clock=clock)
-    )
+from keyonce.testing.store_scenarios.identities import Identities
+from keyonce.testing.store_scenarios.operators import Operators
 
 
 class TestDynamoDBStore(StoreContract):
-    """The fixture `store` beside it."""
+    """On the fixture `store`."""
 
 
-class TestDynamoDBStoreWithoutIndex(StoreContract):
+class TestDynamoDBStoreWithoutIndex(Operators, Identities):
+    """What the index is for, by reading the table instead."""
+
     @pytest.fixture
     def table(self, client):
-        from keyonce.stores.dynamodb import table_definition
-
         definition = table_definition("keyonce-bare")
         del definition["GlobalSecondaryIndexes"]
         definition["AttributeDefinitions"] = [
@@ -44,19 +35,3 @@ class TestDynamoDBStoreWithoutIndex(StoreContract):
         client.create_table(**definition)
         yield "keyonce-bare"
         client.delete_table(TableName="keyonce-bare")
-
-
-class TestAsyncDynamoDBStore(StoreContract):
-    @pytest.fixture
-    def store(self, moto, table, clock):
-        store = a_portal(moto, table, clock)
-        yield store
-        store.close()
-
-
-class TestDynamoDBStoreOfAnAsyncOne(StoreContract):
-    @pytest.fixture
-    def store(self, moto, table, clock):
-        owner = a_portal(moto, table, clock)
-        yield owner.blocking()
-        owner.close()

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
+from boto3.session import Session
 from botocore.config import Config
 
 from keyonce.core.flow import run
@@ -80,8 +80,7 @@ class Connection:
     def _connect(self) -> Any:
         config = Config(**clients.settings(self.setup.timeout))
         where = clients.place(self.setup.address)
-        session = boto3.session.Session()
         try:
-            return session.client(clients.SERVICE, config=config, **where)
+            return Session().client(clients.SERVICE, config=config, **where)
         except (*FAILURES, ValueError) as error:
             raise clients.unusable(error) from error

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 
 INDEX: Final = "open"
 _BATCH: Final = 100  # what BatchGetItem takes at once
-_TABLE_OR_NOT: Final = frozenset({Refusal.DENIED})
+_DENIED: Final = frozenset({Refusal.DENIED})
+# Some servers speak of a missing index as of a missing table; a scan will tell.
+_NO_INDEX: Final = frozenset({Refusal.NO_INDEX, Refusal.NO_TABLE})
 
 
 def records(table: str, query: Query, at: Instant) -> Procedure[list[Record]]:
@@ -180,7 +182,7 @@ def stats(table: str, at: Instant) -> Procedure[StoreStats]:
 
 def _stored_bytes(table: str) -> Procedure[int | None]:
     """Ask for the size, which DynamoDB measures about every six hours."""
-    answer = yield Call("describe_table", {"TableName": table}, _TABLE_OR_NOT)
+    answer = yield Call("describe_table", {"TableName": table}, _DENIED)
     if answer.refusal is not None:
         return None
     return answer.response["Table"].get("TableSizeBytes") or None
@@ -263,7 +265,7 @@ def _index(table: str, where: Where, start: Item | None) -> Call:
     """Query the index of open records; it cannot be read consistently."""
     call = _query(table, where, start)
     parameters = call.parameters | {"IndexName": INDEX, "ConsistentRead": False}
-    return call._replace(parameters=parameters, expects=frozenset({Refusal.NO_INDEX}))
+    return call._replace(parameters=parameters, expects=_NO_INDEX)
 
 
 def _outline() -> tuple[dict[str, str], str]:

@@ -15,6 +15,7 @@ clock within the margin agrees (F-13).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -105,11 +106,9 @@ def complete(table: str, command: Completion, at: Instant) -> Procedure[Record |
     its headers: that the work was done must not get lost.
     """
     for result in _ever_smaller(command.result):
-        try:
+        with suppress(TooLarge):
             return (yield from _complete(table, command._replace(result=result), at))
-        except TooLarge as error:
-            refused = error
-    raise refused
+    raise TooLarge
 
 
 def _ever_smaller(result: StoredResult) -> Iterator[StoredResult]:
