@@ -221,7 +221,6 @@ def _record(identity: Identity, item: Item, result: StoredResult | None) -> Reco
     try:
         if identity_of(item) != identity:
             raise unreadable(identity)
-        digest = item["digest"]["B"] if "scheme" in item else None
         return Record(
             identity=identity,
             status=Status(int(item["status"]["N"])),
@@ -233,7 +232,7 @@ def _record(identity: Identity, item: Item, result: StoredResult | None) -> Reco
             lease_for=float(item["lease_for"]["N"]),
             crashes=int(item["crashes"]["N"]),
             lease_until=float(item["lease_until"]["N"]),
-            fingerprint=digest and Fingerprint(item["scheme"]["S"], bytes(digest)),
+            fingerprint=_fingerprint(item),
             fields=_bytes(item, "fields"),
             ended_at=_instant(item, "ended_at"),
             expires_at=_instant(item, "expires_at"),
@@ -244,6 +243,12 @@ def _record(identity: Identity, item: Item, result: StoredResult | None) -> Reco
         )
     except (KeyError, TypeError, ValueError) as error:
         raise unreadable(identity) from error
+
+
+def _fingerprint(item: Item) -> Fingerprint | None:
+    if "scheme" not in item:
+        return None
+    return Fingerprint(item["scheme"]["S"], bytes(item["digest"]["B"]))
 
 
 def _bytes(item: Item, name: str) -> bytes:

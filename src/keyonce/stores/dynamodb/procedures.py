@@ -123,9 +123,9 @@ def _complete(table: str, command: Completion, at: Instant) -> Procedure[Record 
     expires_at = _after(at.now, command.retention_for)
     late_until = _after(expires_at, command.late_for or None)
     sets = {
+        "result": binary(encode(command.result)),
         "status": number(Status.COMPLETED.value),
         "crashes": number(0),
-        "result": binary(encode(command.result)),
         **ending_of(at.now, expires_at, late_until),
     }
     if command.reference:
