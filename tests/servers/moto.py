@@ -17,8 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 REGION = "eu-central-1"
 ENVIRONMENT = {
@@ -82,10 +81,17 @@ class Moto:
         return self
 
     def _answers(self):
+        """Ask for its tables, so that it has loaded what it needs."""
+        scope = f"nobody/20270101/{REGION}/dynamodb/aws4_request"
+        headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": "DynamoDB_20120810.ListTables",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
+        }
         try:
-            with urlopen(f"{self.endpoint}/moto-api/data.json", timeout=5):
+            with urlopen(Request(self.endpoint, b"{}", headers), timeout=30):
                 return True
-        except (URLError, OSError):
+        except OSError:
             return False
 
     def pause(self):
