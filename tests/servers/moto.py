@@ -17,7 +17,10 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from urllib.request import Request, urlopen
+
+import pytest
 
 REGION = "eu-central-1"
 ENVIRONMENT = {
@@ -53,7 +56,7 @@ class Moto:
 
     def __init__(self):
         self.port = _free_port()
-        self.process = None
+        self.process: subprocess.Popen[bytes]
 
     @property
     def endpoint(self):
@@ -112,9 +115,19 @@ class Moto:
         self.start()
 
     def stop(self):
-        if self.process is not None:
-            self.resume()
-            self.kill()
+        """End it, silent or not."""
+        self.resume()
+        self.kill()
+
+
+def need_moto():
+    """Skip where moto is not installed, unless services are required."""
+    if find_spec("moto") is not None:
+        return
+    message = "moto is not there: 'pip install moto[dynamodb] flask-cors' brings it"
+    if os.environ.get("KEYONCE_REQUIRE_SERVICES") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def _free_port():

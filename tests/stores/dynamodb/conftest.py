@@ -13,18 +13,17 @@ from botocore.config import Config
 
 from keyonce.stores.dynamodb import DynamoDBStore, create_table
 from keyonce.testing.clock import FakeClock
-from tests.servers.moto import ENVIRONMENT, REGION, Moto
+from tests.servers.moto import ENVIRONMENT, REGION, Moto, need_moto
 
 NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
 def moto():
-    server = Moto()
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+    need_moto()
+    server = Moto().start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(autouse=True)

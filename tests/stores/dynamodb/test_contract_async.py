@@ -35,7 +35,7 @@ def clock():
 def portals(client, moto, clock):
     """One async store for all tests, and the next when a test has closed it."""
     create_table(client, TABLE)
-    opened = []
+    opened: list[StorePortal] = []
 
     def portal():
         if not opened or opened[-1]._loop.is_closed():

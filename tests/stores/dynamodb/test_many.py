@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -33,7 +35,7 @@ from keyonce.testing.store_scenarios.cases import (
 from tests.stores.programs import said, started, tell
 
 FOUR = 4
-KEYS = int(os.environ.get("KEYONCE_DYNAMODB_KEYS", "800"))  # moto serves some 300/s
+KEYS = int(os.environ.get("KEYONCE_DYNAMODB_KEYS", "400"))  # moto serves some 200/s
 
 
 def in_four_processes(program, *args):
@@ -74,20 +76,21 @@ def test_different_keys_have_as_many_owners(moto, client, table):
     told = in_four_processes(
         """
         import asyncio
-        from keyonce.stores.url import open_async_store
+        from keyonce.stores.dynamodb.aio import AsyncDynamoDBStore
         me, each = int(sys.argv[1]), int(sys.argv[3])
+        patient = timedelta(seconds=60)
         claims = [
             claim_of(named(f"{me}-{number}"), b"%08d%08d" % (me, number))
             for number in range(each)
         ]
         async def main():
-            store = open_async_store(sys.argv[2])
+            store = AsyncDynamoDBStore(sys.argv[2], store_timeout=patient)
             await store.find(ORDER)
             say("ready")
             hear()
             owned = 0
-            for at in range(0, each, 25):
-                batch = claims[at : at + 25]
+            for at in range(0, each, 10):
+                batch = claims[at : at + 10]
                 answers = await asyncio.gather(*map(store.claim, batch))
                 owned += sum(
                     c.owner == a.record.owner
@@ -124,6 +127,7 @@ def test_threads_that_race_in_every_verb_move_one_record_forward(store, clock):
         key = named(f"race-{turn}")
         first = store.claim(claim_of(key, guarantee=again)).record
         pass_lease(clock)
+        works: list[Callable[[], object]]
         takeovers = [
             claim_of(
                 key,
@@ -133,10 +137,10 @@ def test_threads_that_race_in_every_verb_move_one_record_forward(store, clock):
             )
             for number in range(6)
         ]
-        works = [lambda each=each: store.claim(each) for each in takeovers]
-        works += [lambda: store.renew(key, FIRST)] * 2
-        works += [lambda: store.complete(completion_of(key))] * 2
-        works += [lambda: store.release(key, FIRST, "safe", None)]
+        works = [partial(store.claim, each) for each in takeovers]
+        works += [partial(store.renew, key, FIRST)] * 2
+        works += [partial(store.complete, completion_of(key))] * 2
+        works += [partial(store.release, key, FIRST, "safe", None)]
 
         at_once(works)
         record = record_in(store, key)
@@ -167,8 +171,8 @@ def test_a_reader_that_knows_the_key_and_a_stranger_do_not_both_begin(
 
         owners = at_once(
             [
-                lambda: stores[0].claim(claim_of(key, b"knows the key   ")),
-                lambda: stores[1].claim(claim_of(key, b"is a stranger   ")),
+                partial(stores[0].claim, claim_of(key, b"knows the key   ")),
+                partial(stores[1].claim, claim_of(key, b"is a stranger   ")),
             ]
         )
 

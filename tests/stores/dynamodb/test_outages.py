@@ -27,7 +27,7 @@ from keyonce.testing.store_scenarios.cases import (
     named,
     record_in,
 )
-from tests.servers.moto import REGION, Moto
+from tests.servers.moto import REGION, Moto, need_moto
 
 PATIENCE = timedelta(seconds=1)
 
@@ -35,6 +35,7 @@ PATIENCE = timedelta(seconds=1)
 @pytest.fixture
 def fragile():
     """A server of this test's own, which it may kill."""
+    need_moto()
     server = Moto().start()
     yield server
     server.stop()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import SimpleNamespace
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -53,10 +54,8 @@ def stammering(client):
 
     def around(name, parameters, send):
         if name in ("put_item", "update_item", "transact_write_items"):
-            try:
+            with suppress(ClientError):
                 send()
-            except ClientError:
-                pass
         return send()
 
     return wired(client, around)
