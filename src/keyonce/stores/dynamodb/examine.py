@@ -130,6 +130,8 @@ def _expiry(answer: Answer) -> Finding:
 def _recovery(answer: Answer) -> Finding:
     if answer.refusal is Refusal.DENIED:
         return _unseen("recovery", "dynamodb:DescribeContinuousBackups")
+    if answer.refusal is not None:
+        return Finding("ok", "recovery", "this server has no point-in-time recovery")
     backups = answer.response.get("ContinuousBackupsDescription") or {}
     recovery = backups.get("PointInTimeRecoveryDescription") or {}
     enabled = recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
