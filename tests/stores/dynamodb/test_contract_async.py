@@ -39,7 +39,12 @@ def portals(client, moto, clock):
 
     def portal():
         if not opened or opened[-1]._loop.is_closed():
-            store = AsyncDynamoDBStore(moto.url(TABLE), skew=timedelta(0), clock=clock)
+            store = AsyncDynamoDBStore(
+                moto.url(TABLE),
+                skew=timedelta(0),
+                clock=clock,
+                store_timeout=timedelta(minutes=1),
+            )
             opened.append(StorePortal(store))
         return opened[-1]
 

@@ -35,7 +35,7 @@ from keyonce.testing.store_scenarios.cases import (
 from tests.stores.programs import said, started, tell
 
 FOUR = 4
-KEYS = int(os.environ.get("KEYONCE_DYNAMODB_KEYS", "400"))  # moto serves some 200/s
+KEYS = int(os.environ.get("KEYONCE_DYNAMODB_KEYS", "200"))  # moto serves some 200/s
 
 
 def in_four_processes(program, *args):
@@ -54,8 +54,9 @@ def test_of_a_thousand_equal_claims_one_gets_the_key(moto, table, store):
     told = in_four_processes(
         """
         from concurrent.futures import ThreadPoolExecutor
-        from keyonce.stores.url import open_store
-        me, store = int(sys.argv[1]), open_store(sys.argv[2])
+        from keyonce.stores.dynamodb import DynamoDBStore
+        me, patient = int(sys.argv[1]), timedelta(seconds=60)
+        store = DynamoDBStore(sys.argv[2], store_timeout=patient)
         claims = [claim_of(owner=b"%08d%08d" % (me, n)) for n in range(250)]
         say("ready")
         hear()

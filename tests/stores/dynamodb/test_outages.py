@@ -29,7 +29,7 @@ from keyonce.testing.store_scenarios.cases import (
 )
 from tests.servers.moto import REGION, Moto, need_moto
 
-PATIENCE = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=2)
 
 
 @pytest.fixture
@@ -99,11 +99,11 @@ async def test_an_async_store_is_told_as_well(fragile):
 
 def test_silence_under_load_loses_nothing_and_gives_no_key_twice(fragile):
     prepare(fragile)
-    store = DynamoDBStore(fragile.url("keyonce"), store_timeout=timedelta(seconds=0.8))
-    given, ended, over = [], [], threading.Event()
+    store = DynamoDBStore(fragile.url("keyonce"), store_timeout=timedelta(seconds=2))
+    given, ended, failed, over = [], [], [], threading.Event()
 
     def work(me):
-        for number in range(10_000):
+        for number in range(100_000):
             if over.is_set():
                 return
             key, owner = named(str(number)), b"%016d" % (number * 10 + me)
@@ -114,23 +114,29 @@ def test_silence_under_load_loses_nothing_and_gives_no_key_twice(fragile):
                 if store.complete(completion_of(key, owner)):
                     ended.append(key)
             except StoreError:
-                continue
+                failed.append(key)
 
     threads = [threading.Thread(target=work, args=(me,)) for me in range(4)]
     for thread in threads:
         thread.start()
-    for _ in range(2):
-        time.sleep(0.5)
+    for turn in (1, 2):
+        wait_for(lambda: len(given) >= 10 * turn)  # noqa: B023 - used at once
         fragile.pause()
-        time.sleep(1.0)
+        wait_for(lambda: len(failed) >= 4 * turn)  # noqa: B023 - used at once
         fragile.resume()
-    time.sleep(0.5)
+    wait_for(lambda: len(given) >= 30)
     over.set()
     for thread in threads:
         thread.join()
-
-    assert len(given) >= 20
-    assert len(set(given)) == len(given)
-    for key in ended:
-        assert record_in(store, key).result is not None
+    lost = [key for key in ended if record_in(store, key).result is None]
     store.close()
+
+    assert len(set(given)) == len(given)
+    assert [] == lost
+
+
+def wait_for(progress):
+    until = time.monotonic() + 60
+    while not progress():
+        assert time.monotonic() < until
+        time.sleep(0.02)
