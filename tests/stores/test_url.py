@@ -84,6 +84,31 @@ def test_a_path_is_taken_as_it_is(tmp_path):
     assert tmp_path / "a%20b.db" == path_of(tmp_path / "a%20b.db")
 
 
+@pytest.mark.parametrize(
+    ("opener", "package", "extra"),
+    [
+        ("open_store", "boto3", "dynamodb"),
+        ("open_async_store", "aiobotocore", "aiodynamodb"),
+    ],
+)
+def test_a_package_that_is_missing_is_told_with_its_extra(opener, package, extra):
+    program = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from keyonce.core.errors import ConfigurationError\n"
+        f"from keyonce.stores.url import {opener}\n"
+        "try:\n"
+        f"    {opener}('dynamodb://keyonce?region=eu-central-1')\n"
+        "except ConfigurationError as error:\n"
+        "    print(error)"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert f"pip install 'keyonce[{extra}]'" in ran.stdout
+
+
 def test_naming_one_store_does_not_import_another():
     program = (
         "import sys; from keyonce.stores.url import open_store\n"
