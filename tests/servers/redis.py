@@ -161,13 +161,13 @@ class RedisCluster:
 
     def _all_know_each_other(self):
         return all(
-            node.ask("CLUSTER", "INFO")["cluster_known_nodes"] == str(len(self.nodes))
+            node.ask("CLUSTER INFO")["cluster_known_nodes"] == str(len(self.nodes))
             for node in self.nodes
         )
 
     def _is_whole(self):
         whole = all(
-            node.ask("CLUSTER", "INFO")["cluster_state"] == "ok" for node in self.nodes
+            node.ask("CLUSTER INFO")["cluster_state"] == "ok" for node in self.nodes
         )
         return whole and all(
             node.ask("INFO", "replication").get("master_link_status") == "up"

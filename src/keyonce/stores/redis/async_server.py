@@ -8,6 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from keyonce.core.flow import arun
+from keyonce.stores.redis.clients import parts_of
 from keyonce.stores.redis.scripts import scripts
 from keyonce.stores.redis.server import RAW
 from keyonce.stores.redis.translate import is_noscript, translated
@@ -66,6 +67,7 @@ class AsyncServer:
 
     async def close(self) -> None:
         """Close the client if it was made here."""
-        if self._ours:
-            close = getattr(self._client, "aclose", None) or self._client.close
-            await close()
+        if not self._ours:
+            return
+        for part in parts_of(self._client):
+            await (getattr(part, "aclose", None) or part.close)()

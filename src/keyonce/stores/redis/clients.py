@@ -115,6 +115,13 @@ def _tls(common: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in common.items() if name.startswith("ssl")}
 
 
+def parts_of(client: Any) -> list[Any]:
+    """Give every client that has to be closed with *client*, itself the last."""
+    pool = getattr(client, "connection_pool", None)
+    manager = getattr(pool, "sentinel_manager", None)
+    return [client] if manager is None else [*manager.sentinels, client]
+
+
 def twin_of(client: Any) -> Any:
     """Make the client for threads that speaks to the same server as an async one.
 

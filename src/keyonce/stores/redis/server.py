@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.flow import run
+from keyonce.stores.redis.clients import parts_of
 from keyonce.stores.redis.findings import Facts, facts_of, refusal
 from keyonce.stores.redis.scripts import scripts
 from keyonce.stores.redis.translate import is_noscript, translated
@@ -110,7 +111,8 @@ class Server:
         with self._lock:
             client, self._client = self._client, None
         if client is not None and self._ours:
-            client.close()
+            for part in parts_of(client):
+                part.close()
 
     def _perform(self, word: Word) -> Any:
         with translated():
