@@ -35,19 +35,9 @@ end
 
 local function unknown(record, why)
     record.status, record.ended = UNKNOWN, now
-    redis.call('HSET', key, 'h', head_of(record), 'w', why)
-    return told(key, record, now)
-end
-
-local function end_of_lease(record)
-    record.crashes = record.crashes + 1
-    if record.guarantee == AT_MOST_ONCE then
-        return unknown(record, 'lease-ended')
-    end
-    if record.crashes >= max_crashes then
-        return unknown(record, 'parked')
-    end
-    return begin(record.created, record.executions + 1, record.crashes, record)
+    record.kept[1], record.kept[6] = head_of(record), why
+    redis.call('HSET', key, 'h', record.kept[1], 'w', why)
+    return told(record, now)
 end
 
 local stored = load(key)
@@ -58,11 +48,17 @@ end
 if record.status == RELEASED then
     return begin(record.created, record.executions + 1, 0, record)
 end
-if record.status ~= IN_PROGRESS or record.owner == owner then
-    return told(key, record, now)
+if record.status ~= IN_PROGRESS or record.owner == owner
+    or witnessed ~= record.lease_until or not lease_ended(record, now)
+    or record.kept[2] ~= fingerprint then
+    return told(record, now)
 end
-if witnessed ~= record.lease_until or not lease_ended(record, now)
-    or redis.call('HGET', key, 'd') ~= fingerprint then
-    return told(key, record, now)
+
+record.crashes = record.crashes + 1
+if record.guarantee == AT_MOST_ONCE then
+    return unknown(record, 'lease-ended')
 end
-return end_of_lease(record)
+if record.crashes >= max_crashes then
+    return unknown(record, 'parked')
+end
+return begin(record.created, record.executions + 1, record.crashes, record)

@@ -13,7 +13,7 @@ if not record then
 end
 if record.owner ~= owner
     or (record.status ~= IN_PROGRESS and record.status ~= UNKNOWN) then
-    return told(key, record, now)
+    return told(record, now)
 end
 
 local was_unknown = record.status == UNKNOWN
@@ -34,5 +34,5 @@ end
 if record.expires ~= NEVER then
     expire(key, record, now)
 end
-local kept = redis.call('HMGET', key, 'd', 'm', 'r')
-return {struct.pack('>d', now) .. head, kept[1], kept[2], kept[3]}
+local kept = record.kept
+return {struct.pack('>d', now) .. head, kept[2], kept[3], reference or kept[5]}

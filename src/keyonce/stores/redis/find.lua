@@ -7,4 +7,4 @@ local record = standing(load(KEYS[1]), now)
 if not record then
     return false
 end
-return told(KEYS[1], record, now)
+return told(record, now)

@@ -13,6 +13,6 @@ if not record then
     redis.call('UNLINK', key)
     return 1
 end
-redis.call('HSET', key, 'h', head_of(record))
+redis.call('HSET', key, 'h', record.kept[1])
 redis.call('HDEL', key, 'd', 'm', 'o')
 return 1

@@ -38,31 +38,30 @@ local function head_of(record)
     ) .. record.owner
 end
 
-local function record_of(head)
+-- Gives the record, or nil. *kept* are its other fields, in the order of `told`.
+local function load(key)
+    local kept = redis.call('HMGET', key, 'h', 'd', 'm', 'o', 'r', 'w')
+    local head = kept[1]
+    if not head then
+        if kept[2] or kept[3] or kept[4] or kept[5] or kept[6] then
+            error('keyonce-unreadable', 0)
+        end
+        return nil
+    end
     if #head < SHORTEST or string.byte(head) ~= FORM then
         error('keyonce-unreadable', 0)
     end
-    local record, rest = {}, nil
-    local form
-    form, record.status, record.guarantee, record.executions, record.crashes,
-        record.created, record.claimed, record.lease_for, record.lease_until,
-        record.ended, record.expires, record.late, rest = struct.unpack(HEAD, head)
-    record.owner = string.sub(head, rest)
-    if record.status < IN_PROGRESS or record.status > TOMBSTONE then
+    local _, status, guarantee, executions, crashes, created, claimed, lease_for,
+        lease_until, ended, expires, late, rest = struct.unpack(HEAD, head)
+    if status < IN_PROGRESS or status > TOMBSTONE then
         error('keyonce-unreadable', 0)
     end
-    return record
-end
-
-local function load(key)
-    local head = redis.call('HGET', key, 'h')
-    if head then
-        return record_of(head)
-    end
-    if redis.call('EXISTS', key) == 1 then
-        error('keyonce-unreadable', 0)
-    end
-    return nil
+    return {
+        status = status, guarantee = guarantee, executions = executions,
+        crashes = crashes, created = created, claimed = claimed,
+        lease_for = lease_for, lease_until = lease_until, ended = ended,
+        expires = expires, late = late, owner = string.sub(head, rest), kept = kept
+    }
 end
 
 -- The rule of the same name in keyonce.core.transitions.
@@ -70,25 +69,23 @@ local function standing(record, now)
     if record == nil or now < record.expires then
         return record
     end
-    if record.late ~= NEVER and now < record.late then
-        record.status = TOMBSTONE
-        record.expires = record.late
-        return record
+    if record.late == NEVER or now >= record.late then
+        return nil
     end
-    return nil
+    local kept = record.kept
+    record.status, record.expires = TOMBSTONE, record.late
+    kept[1], kept[2], kept[3], kept[4] = head_of(record), false, false, false
+    return record
 end
 
 local function lease_ended(record, now)
     return now >= record.lease_until + record.lease_for / 3
 end
 
-local function told(key, record, now)
-    local kept = redis.call('HMGET', key, 'd', 'm', 'o', 'r', 'w')
-    if record.status == TOMBSTONE then
-        kept[1], kept[2], kept[3] = false, false, false
-    end
-    local head = struct.pack('>d', now) .. head_of(record)
-    return {head, kept[1], kept[2], kept[3], kept[4], kept[5]}
+local function told(record, now)
+    local kept = record.kept
+    kept[1] = struct.pack('>d', now) .. kept[1]
+    return kept
 end
 
 local function expire(key, record, now)

@@ -11,8 +11,9 @@ if not record or record.owner ~= ARGV[1] then
 end
 if record.status == IN_PROGRESS then
     record.lease_until = now + record.lease_for
-    redis.call('HSET', key, 'h', head_of(record))
+    record.kept[1] = head_of(record)
+    redis.call('HSET', key, 'h', record.kept[1])
 elseif record.status ~= UNKNOWN then
     return false
 end
-return told(key, record, now)
+return told(record, now)

@@ -12,7 +12,7 @@ local function is_torn(record)
     if record.status ~= COMPLETED or ARGV[4] == '' then
         return false
     end
-    return redis.sha1hex(redis.call('HGET', key, 'o') or '') == ARGV[4]
+    return redis.sha1hex(record.kept[4] or '') == ARGV[4]
 end
 
 local function damaged()
@@ -20,7 +20,8 @@ local function damaged()
     return {
         status = UNKNOWN, guarantee = AT_MOST_ONCE, owner = '', executions = 1,
         crashes = 0, created = 0, claimed = 0, lease_for = 0, lease_until = 0,
-        ended = NEVER, expires = NEVER, late = NEVER
+        ended = NEVER, expires = NEVER, late = NEVER,
+        kept = {false, false, false, false, false, false}
     }
 end
 
@@ -35,19 +36,23 @@ if not record then
 end
 if not (record.status == UNKNOWN
     or (record.status == IN_PROGRESS and lease_ended(record, now))) then
-    return {0, unpack(told(key, record, now))}
+    return {0, unpack(told(record, now))}
 end
 
 local before = record.status
 record.owner, record.crashes, record.ended = '', 0, now
 record.expires = now + retention_for
 record.status = resolves == 1 and COMPLETED or RELEASED
+local kept = record.kept
+kept[1], kept[6] = head_of(record), 'operator'
 if resolves == 1 then
-    redis.call('HSET', key, 'h', head_of(record), 'w', 'operator', 'o', ARGV[2])
+    kept[4] = ARGV[2]
+    redis.call('HSET', key, 'h', kept[1], 'w', 'operator', 'o', ARGV[2])
 else
-    redis.call('HSET', key, 'h', head_of(record), 'w', 'operator')
-    redis.call('HDEL', key, 'd', 'm')
+    kept[2], kept[3], kept[4] = false, false, false
+    redis.call('HSET', key, 'h', kept[1], 'w', 'operator')
+    redis.call('HDEL', key, 'd', 'm', 'o')
 end
 expire(key, record, now)
 redis.call('LPUSH', KEYS[2], struct.pack('>dB', now, before) .. ARGV[3])
-return {1, unpack(told(key, record, now))}
+return {1, unpack(told(record, now))}
