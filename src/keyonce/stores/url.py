@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from keyonce.core.protocols import AsyncStore, Store
 
+REDIS: Final = {
+    *("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
+    *("redis+sentinel", "rediss+sentinel"),
+}
+
 
 def open_store(url: str) -> Store:
     """Open ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
+
+    Also Redis and Valkey: ``redis://``, ``rediss://``, ``unix://``,
+    ``redis+cluster://`` and ``redis+sentinel://``.
 
     Raises:
         ConfigurationError: no store is called that, or it cannot be used.
@@ -28,6 +36,10 @@ def open_store(url: str) -> Store:
             from keyonce.stores.sqlite.sync import SQLiteStore  # noqa: PLC0415 - lazy
 
             return SQLiteStore(url)
+        case scheme if scheme in REDIS:
+            from keyonce.stores.redis.sync import RedisStore  # noqa: PLC0415 - lazy
+
+            return RedisStore(url)
         case scheme:
             raise _unknown(scheme)
 
@@ -50,6 +62,12 @@ def open_async_store(url: str) -> AsyncStore:
             )
 
             return AsyncSQLiteStore(url)
+        case scheme if scheme in REDIS:
+            from keyonce.stores.redis.aio import (  # noqa: PLC0415 - lazy
+                AsyncRedisStore,
+            )
+
+            return AsyncRedisStore(url)
         case scheme:
             raise _unknown(scheme)
 
@@ -65,5 +83,5 @@ def _unknown(scheme: str) -> ConfigurationError:
     # Not the whole URL: it may hold a password.
     return ConfigurationError(
         f"There is no store for {scheme + '://'!r}. There are 'memory://', "
-        "'sqlite:///relative.db' and 'sqlite:////absolute.db'."
+        "'sqlite:///relative.db', 'sqlite:////absolute.db' and 'redis://host:6379/0'."
     )

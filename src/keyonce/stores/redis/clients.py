@@ -69,19 +69,29 @@ def _no_retry(driver: ModuleType) -> Any:
     return driver.retry.Retry(NoBackoff(), 0)
 
 
+def _few_retries(driver: ModuleType) -> Any:
+    """Give a policy to follow a slot that has moved, without a pause."""
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - optional
+
+    return driver.retry.Retry(NoBackoff(), 3)
+
+
 def _client(address: Address, timeout: float, driver: Any, retry: Any) -> Any:
     common = {
         "username": address.username,
         "password": address.password,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
+        "protocol": 2,  # what it adds is of no use here, and costs a trip
     }
     if address.tls:
         common |= {"ssl": True, "ssl_check_hostname": True, **dict(address.files)}
     match address.kind:
         case "cluster":
             nodes = [_node(driver)(host, port) for host, port in address.hosts]
-            return driver.RedisCluster(startup_nodes=nodes, **common)
+            return driver.RedisCluster(
+                startup_nodes=nodes, retry=_few_retries(driver), **common
+            )
         case "sentinel":
             return _behind_sentinel(address, driver, common | {"retry": retry})
         case "unix":
@@ -144,8 +154,8 @@ def twin_of(client: Any) -> Any:
     if kind is None:
         raise _unknown(client)
     chosen = _shared(settings)
-    return _class_of(package)(
-        connection_pool=package.ConnectionPool(connection_class=kind, **chosen)
+    return _class_of(package).from_pool(
+        package.ConnectionPool(connection_class=kind, **chosen)
     )
 
 

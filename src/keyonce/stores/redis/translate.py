@@ -126,6 +126,7 @@ def _names_of(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
 
 
+_NO_LOGIN: Final = ("NOAUTH", "Authentication required", "already authenticated")
 _WITHIN_A_SCRIPT: Final = re.compile(r" -([A-Z]+) ")
 
 # Drivers cut the first word off where it chose the class.
@@ -145,7 +146,7 @@ _CUT: Final = {
 
 
 def _first_word(error: Exception, text: str) -> str:
-    if "NOAUTH" in text or "Authentication required" in text:
+    if any(sign in text for sign in _NO_LOGIN):
         return "NOAUTH"
     if "max number of clients" in text:
         return "MAXCLIENTS"
