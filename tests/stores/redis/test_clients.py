@@ -36,7 +36,9 @@ CLIENTS = {
     "a bounded pool": lambda port: redis.Redis.from_pool(
         redis.BlockingConnectionPool(port=port, max_connections=2)
     ),
-    "one connection": lambda port: redis.Redis(port=port, single_connection_client=True),
+    "one connection": lambda port: redis.Redis(
+        port=port, single_connection_client=True
+    ),
     "valkey-py": lambda port: valkey.Valkey(port=port),
 }
 ASYNC_CLIENTS = {
@@ -90,6 +92,8 @@ def test_any_async_client_will_do(server, make):
         await store.close()
         alive = await client.ping()
         await client.aclose()
+        assert found is not None
+        assert renewed is not None
         return done == found.record, renewed.owner, freed, counts, alive
 
     counts = {Status.IN_PROGRESS: 38, Status.COMPLETED: 1, Status.RELEASED: 1}
@@ -117,6 +121,8 @@ def test_clients_of_a_cluster_and_of_sentinels_will_do(cluster, sentinels):
         await client.aclose()
         for each in watching.sentinels if watching else ():
             await each.aclose()
+        assert done is not None
+        assert renewed is not None
         return done.result, renewed.owner, counts
 
     for where, make in ((cluster, of_cluster), (sentinels, of_sentinels)):
@@ -141,5 +147,3 @@ def test_a_client_that_nobody_knows_is_refused_at_once():
 
     with pytest.raises(ConfigurationError, match=r"Strange.*redis\.asyncio"):
         AsyncRedisStore(Strange())
-
-

@@ -46,7 +46,7 @@ def test_the_make_is_told(any_server):
 @pytest.fixture
 def setting(server):
     """Change settings of the shared server for one test."""
-    before = {}
+    before: dict[str, str] = {}
 
     def change(name, value):
         with server.client as client:
@@ -77,8 +77,10 @@ def test_a_server_that_forgets_is_refused(server, setting, kind, name, value, se
     for verb in (
         lambda: store.claim(claim_of()),
         lambda: store.find(ORDER),
-        lambda: store.stats(),
-        lambda: store.blocking().renew(ORDER, b"") if kind == "async" else store.purge(),
+        store.stats,
+        lambda: (
+            store.blocking().renew(ORDER, b"") if kind == "async" else store.purge()
+        ),
     ):
         with pytest.raises(ConfigurationError, match=sentence):
             verb()

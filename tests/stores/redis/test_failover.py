@@ -81,14 +81,16 @@ def test_the_rest_of_a_cluster_goes_on_without_one_server(tmp_path, kind):
                 with pytest.raises(StoreUnavailable):
                     store.claim(claim_of(named(number), SECOND))
             else:
-                told = insisted(lambda n=number: store.claim(claim_of(named(n), SECOND)))
+                told = insisted(
+                    lambda n=number: store.claim(claim_of(named(n), SECOND))
+                )
                 assert done[number] == told.record
         lost.start()
 
         assert 0 < len(gone) < 30
-        for number in done:
+        for number, record in done.items():
             told = insisted(lambda n=number: store.claim(claim_of(named(n), SECOND)))
-            assert done[number] == told.record
+            assert record == told.record
         store.close()
     finally:
         cluster.stop()

@@ -280,4 +280,6 @@ def _scoped(scope):
 
 
 def test_twins_have_one_door():
-    assert AsyncRedisStore.__init__.__annotations__ == RedisStore.__init__.__annotations__
+    assert (
+        AsyncRedisStore.__init__.__annotations__ == RedisStore.__init__.__annotations__
+    )

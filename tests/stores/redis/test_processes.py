@@ -218,7 +218,7 @@ def test_a_server_that_is_gone_is_unavailable_and_loses_nothing(own_server, kind
         lambda: store.claim(claim_of(named("new"))),
         lambda: store.complete(completion_of(named("running"))),
         lambda: store.renew(named("running"), FIRST),
-        lambda: store.stats(),
+        store.stats,
     ):
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             verb()

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a Redis URL says.
 
-    redis://user:password@host:6379/0              rediss:// for TLS
-    unix:///run/redis.sock?db=0
-    redis+cluster://host-1:6379,host-2:6379        rediss+cluster://
-    redis+sentinel://host-1:26379,host-2:26379/mymaster/0    rediss+sentinel://
+redis://user:password@host:6379/0              rediss:// for TLS
+unix:///run/redis.sock?db=0
+redis+cluster://host-1:6379,host-2:6379        rediss+cluster://
+redis+sentinel://host-1:26379,host-2:26379/mymaster/0    rediss+sentinel://
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def address_of(
         username=unquote(user) or None,
         password=unquote(password) or None,
         tls=tls,
-        login=tuple((name, options[name]) for name in SENTINEL_LOGIN if name in options),
+        login=tuple(
+            (name, options[name]) for name in SENTINEL_LOGIN if name in options
+        ),
         files=tuple((name, options[name]) for name in FILES if name in options),
         prefix=options.get("prefix", prefix),
         durability=_durability(options.get("durability", durability)),

@@ -97,9 +97,7 @@ class AsyncRedisStore:
     ) -> bool:
         now = self._threads.now()
         return await self._server.run(
-            procedures.release(
-                self._names, identity, owner, reason, retention_for, now
-            )
+            procedures.release(self._names, identity, owner, reason, retention_for, now)
         )
 
     async def abandon(self, identity: Identity, owner: bytes, reason: str) -> bool:

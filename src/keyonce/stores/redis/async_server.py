@@ -12,10 +12,11 @@ from keyonce.stores.redis.clients import parts_of
 from keyonce.stores.redis.scripts import scripts
 from keyonce.stores.redis.server import RAW
 from keyonce.stores.redis.translate import is_noscript, translated
+from keyonce.stores.redis.words import ScriptCall
 
 if TYPE_CHECKING:
     from keyonce.stores.redis.server import Server
-    from keyonce.stores.redis.words import Procedure, ScriptCall
+    from keyonce.stores.redis.words import Procedure, Word
 
 R = TypeVar("R")
 
@@ -48,9 +49,11 @@ class AsyncServer:
                 if not self._checked:
                     await asyncio.to_thread(self._threads.check)
                     self._checked = True
-                return await arun(procedure, self._call)
+                return await arun(procedure, self._perform)
 
-    async def _call(self, word: ScriptCall) -> Any:
+    async def _perform(self, word: Word) -> Any:
+        if not isinstance(word, ScriptCall):
+            raise TypeError(word)  # operators' words are for threads
         script, keys, args = word
         text, digest = scripts()[script]
         execute = self._client.execute_command

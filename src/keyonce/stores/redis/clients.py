@@ -46,7 +46,7 @@ def open_client(address: Address, timeout: float) -> Any:
 
 def open_async_client(address: Address, timeout: float) -> Any:
     """Make a client for one loop; nothing is sent before it is used."""
-    redis = _driver()
+    _driver()
     from redis import asyncio as aio  # noqa: PLC0415 - optional
 
     return _client(address, timeout, aio, _no_retry(aio))
@@ -108,9 +108,7 @@ def _node(driver: Any) -> Any:
 
 def _behind_sentinel(address: Address, driver: Any, common: dict[str, Any]) -> Any:
     """Make a client of whichever server the sentinels call the master."""
-    login = {
-        name.removeprefix("sentinel_"): value for name, value in address.login
-    }
+    login = {name.removeprefix("sentinel_"): value for name, value in address.login}
     timeouts = {name: common[name] for name in ("socket_timeout", "retry")}
     connecting = {"socket_connect_timeout": common["socket_connect_timeout"]}
     sentinel = driver.sentinel.Sentinel(
@@ -143,7 +141,7 @@ def twin_of(client: Any) -> Any:
     package = _package_of(client)
     if hasattr(client, "nodes_manager"):
         return _cluster_twin(client, package)
-    pool = getattr(client, "connection_pool", None)
+    pool: Any = getattr(client, "connection_pool", None)
     settings = getattr(pool, "connection_kwargs", None)
     if settings is None:
         raise _unknown(client)
@@ -191,9 +189,7 @@ def _sentinel_twin(manager: Any, pool: Any, package: Any) -> Any:
 
 
 def _shared(settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: settings[name] for name in _SHARED if settings.get(name) is not None
-    }
+    return {name: settings[name] for name in _SHARED if settings.get(name) is not None}
 
 
 def _class_of(package: Any) -> Any:

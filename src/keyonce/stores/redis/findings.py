@@ -143,7 +143,9 @@ def _durability(facts: Facts, *, declared: bool) -> Finding:
         mend = f"Let this user read CONFIG. {_OR_DECLARE}"
         return Finding(weak, "durability", detail, mend)
     if settings.get("appendonly") != "yes":
-        detail = "No append-only file: a restart forgets keys, and their work runs again."
+        detail = (
+            "No append-only file: a restart forgets keys, and their work runs again."
+        )
         mend = f"Set appendonly to yes and appendfsync to always. {_OR_DECLARE}"
         return Finding(weak, "durability", detail, mend)
     return _fsync(settings)

@@ -70,7 +70,7 @@ def identity_of(name: bytes) -> Identity | None:
     _, brace, rest = name.partition(b":{")
     if not brace or not rest.endswith(b"}"):
         return None
-    parts = []
+    parts: list[str] = []
     at, end = 0, len(rest) - 1
     try:
         while at < end and len(parts) < _PARTS:

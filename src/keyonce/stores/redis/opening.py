@@ -65,7 +65,5 @@ def opened_for_loops(
         )
         return client, True, server, names
     for_threads = twin_of(place)
-    server = Server(
-        lambda: for_threads, clock=clock, durability=durability, ours=True
-    )
+    server = Server(lambda: for_threads, clock=clock, durability=durability, ours=True)
     return place, False, server, names_under(prefix)

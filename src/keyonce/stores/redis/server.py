@@ -56,7 +56,7 @@ class Server:
         self._open_client = open_client
         self._clock = clock
         self._ours = ours
-        self.durability = durability
+        self.durability: Durability = durability
         self._lock = threading.Lock()
         self._client: Any = None
         self._checked = False

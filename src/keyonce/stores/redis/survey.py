@@ -86,7 +86,7 @@ def _outlines(page: tuple[bytes, ...], now: float) -> Procedure[list[Record]]:
         identity = identity_of(name)
         if identity is None:
             continue
-        record = outline_of(identity, fields)
+        record: Record | None = outline_of(identity, fields)
         if record == damaged(identity):
             record = yield from _looked_at_again(name, identity, now)
         if record is not None:

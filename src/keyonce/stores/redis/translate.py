@@ -22,7 +22,7 @@ from keyonce.core.errors import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-_SECRET: Final = "Look at the user and the password in the store's URL."
+_LOOK: Final = "Look at the user and the password in the store's URL."
 
 # The first word of what the server says, and what that means.
 _SERVER_SAYS: Final = {
@@ -38,8 +38,8 @@ _SERVER_SAYS: Final = {
     "MAXCLIENTS": "it has no connection left",
 }
 _MENDS: Final = {
-    "NOAUTH": f"The Redis server wants a password. {_SECRET}",
-    "WRONGPASS": f"The Redis server refuses the password. {_SECRET}",
+    "NOAUTH": f"The Redis server wants a password. {_LOOK}",
+    "WRONGPASS": f"The Redis server refuses the password. {_LOOK}",
     "NOPERM": (
         "The Redis server does not let this user do that: allow it EVAL, EVALSHA, "
         "TIME, PEXPIRE and the commands of hashes and lists on keyonce's keys."

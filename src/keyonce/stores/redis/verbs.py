@@ -61,9 +61,7 @@ class Verbs:
     def claim(self, command: Claim) -> Claimed:
         server = self._server
         met = self._met.again(command.identity)
-        return server.run(
-            procedures.claim(self._names, command, server.now(), met=met)
-        )
+        return server.run(procedures.claim(self._names, command, server.now(), met=met))
 
     def complete(self, command: Completion) -> Record | None:
         server = self._server
@@ -87,9 +85,7 @@ class Verbs:
 
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         server = self._server
-        return server.run(
-            procedures.renew(self._names, identity, owner, server.now())
-        )
+        return server.run(procedures.renew(self._names, identity, owner, server.now()))
 
     def find(self, identity: Identity) -> Claimed | None:
         server = self._server
