@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from contextlib import contextmanager
 from functools import wraps
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "KEYONCE_STORE"
 CONFIG: Final = Path("keyonce.toml")
 DEFAULT: Final = "sqlite:///keyonce.db"
+_SECRET_OPTION: Final = re.compile(r"([?&]\w*password=)[^&]*")
 
 config_option: Final = click.option(
     "--config",
@@ -122,7 +124,8 @@ def _refuse_missing(url: str) -> None:
 
 
 def without_secrets(url: str) -> str:
-    """Write *url* without the password in it."""
+    """Write *url* without the passwords in it."""
+    url = _SECRET_OPTION.sub(r"\1***", url)
     parts = urlsplit(url)
     if parts.password is None:
         return url

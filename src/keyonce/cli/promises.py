@@ -44,9 +44,15 @@ _BREAKS: Final = {
         "A network file system, a fork with an open handle, "
         "a disk that lies about fsync."
     ),
+    "redis": (
+        "Eviction, FLUSHALL, a jump of the server's clock; a power loss where "
+        "appendfsync is not always; a failover to a replica that had not heard of a "
+        "key yet: then the work may run twice."
+    ),
 }
 _UNTESTED: Final = {
     "sqlite": "Not tested: power loss. What is tested is killing processes.",
+    "redis": "Not tested: power loss. What is tested is killing servers.",
 }
 NOTES: Final = (
     (

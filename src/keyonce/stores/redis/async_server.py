@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""A Redis server, or several that act as one, as one event loop speaks to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from keyonce.core.flow import arun
+from keyonce.stores.redis.clients import parts_of
+from keyonce.stores.redis.scripts import scripts
+from keyonce.stores.redis.server import RAW
+from keyonce.stores.redis.translate import is_noscript, translated
+from keyonce.stores.redis.words import ScriptCall
+
+if TYPE_CHECKING:
+    from keyonce.stores.redis.server import Server
+    from keyonce.stores.redis.words import Procedure, Word
+
+R = TypeVar("R")
+
+CONNECTIONS: Final = 32
+
+
+class AsyncServer:
+    """What runs the scripts of a loop, over at most 32 connections."""
+
+    def __init__(
+        self, client: Any, threads: Server, *, timeout: float, ours: bool
+    ) -> None:
+        """Speak by *client*; *threads* looks at the settings; close it if *ours*."""
+        self._client = client
+        self._threads = threads
+        self._timeout = timeout
+        self._ours = ours
+        self._checked = False
+        self._free = asyncio.Semaphore(CONNECTIONS)
+
+    async def run(self, procedure: Procedure[R]) -> R:
+        """Carry out *procedure*, which may ask for scripts only.
+
+        Raises:
+            ConfigurationError: the settings of the server break the promises.
+            StoreUnavailable: it did not answer in time.
+        """
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                if not self._checked:
+                    await asyncio.to_thread(self._threads.check)
+                    self._checked = True
+                return await arun(procedure, self._perform)
+
+    async def _perform(self, word: Word) -> Any:
+        if not isinstance(word, ScriptCall):
+            raise TypeError(word)  # operators' words are for threads
+        script, keys, args = word
+        text, digest = scripts()[script]
+        execute = self._client.execute_command
+        with translated():
+            async with self._free:
+                try:
+                    return await execute(
+                        "EVALSHA", digest, len(keys), *keys, *args, **RAW
+                    )
+                except Exception as error:
+                    if not is_noscript(error):
+                        raise
+                return await execute("EVAL", text, len(keys), *keys, *args, **RAW)
+
+    async def close(self) -> None:
+        """Close the client if it was made here."""
+        if not self._ours:
+            return
+        for part in parts_of(self._client):
+            await (getattr(part, "aclose", None) or part.close)()

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store verbs over one server, for threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from keyonce.core.guarantee import Guarantee
+from keyonce.core.model import Traits
+from keyonce.stores.redis import procedures, survey
+from keyonce.stores.redis.findings import findings_of
+from keyonce.stores.redis.met import Met
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keyonce.core.model import (
+        AuditRow,
+        Claim,
+        Claimed,
+        Completion,
+        Finding,
+        Identity,
+        Query,
+        Record,
+        Settlement,
+        StoreStats,
+    )
+    from keyonce.stores.redis.keys import Names
+    from keyonce.stores.redis.server import Server
+    from keyonce.stores.redis.words import Position
+
+TRAITS: Final = Traits(
+    name="redis",
+    # No effect can join a Redis script.
+    guarantees=frozenset(Guarantee) - {Guarantee.EXACTLY_ONCE},
+    durable=True,
+    many_processes=True,
+    largest_result=procedures.LARGEST_RESULT,
+)
+
+
+class Verbs:
+    """A store over a server that somebody else opened and will close."""
+
+    def __init__(self, server: Server, names: Names) -> None:
+        """Speak to *server* of keys with these *names*."""
+        self._server = server
+        self._names = names
+        self._met = Met()
+        self._purging = threading.Lock()
+        self._purge_from = survey.START
+
+    @property
+    def traits(self) -> Traits:
+        """What a Redis server is able to promise."""
+        return TRAITS
+
+    def claim(self, command: Claim) -> Claimed:
+        server = self._server
+        met = self._met.again(command.identity)
+        return server.run(procedures.claim(self._names, command, server.now(), met=met))
+
+    def complete(self, command: Completion) -> Record | None:
+        server = self._server
+        return server.run(procedures.complete(self._names, command, server.now()))
+
+    def release(
+        self, identity: Identity, owner: bytes, reason: str, retention_for: float | None
+    ) -> bool:
+        server, names = self._server, self._names
+        return server.run(
+            procedures.release(
+                names, identity, owner, reason, retention_for, server.now()
+            )
+        )
+
+    def abandon(self, identity: Identity, owner: bytes, reason: str) -> bool:
+        server, names = self._server, self._names
+        return server.run(
+            procedures.abandon(names, identity, owner, reason, server.now())
+        )
+
+    def renew(self, identity: Identity, owner: bytes) -> Record | None:
+        server = self._server
+        return server.run(procedures.renew(self._names, identity, owner, server.now()))
+
+    def find(self, identity: Identity) -> Claimed | None:
+        server = self._server
+        return server.run(procedures.find(self._names, identity, server.now()))
+
+    def settle(self, command: Settlement) -> Record:
+        server = self._server
+        return server.run(procedures.settle(self._names, command, server.now()))
+
+    def records(self, query: Query) -> Sequence[Record]:
+        return self._server.run(survey.records(self._names, query))
+
+    def audits(self, identity: Identity | None = None) -> Sequence[AuditRow]:
+        return self._server.run(survey.audits(self._names, identity))
+
+    def stats(self) -> StoreStats:
+        return self._server.run(survey.stats(self._names))
+
+    def purge(self, limit: int = 1000) -> int:
+        with self._purging:
+            start = self._purge_from
+            return self._server.run(
+                survey.purge(self._names, limit, start, self._remember)
+            )
+
+    def _remember(self, position: Position) -> None:
+        self._purge_from = position
+
+    def examine(self) -> Sequence[Finding]:
+        return findings_of(self._server.facts(), self._server.durability)
+
+    def close(self) -> None:
+        """Do nothing: the owner of the server closes it."""
