@@ -147,6 +147,7 @@ class MariaDB:
             database=database,
             autocommit=True,
             connect_timeout=5,
+            ssl_disabled=True,
             **options,
         )
 

@@ -30,8 +30,7 @@ class Address:
     user: str | None = None
     password: str = field(default="", repr=False)
     unix_socket: str | None = None
-    encrypted: bool = False
-    ssl_ca: str | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     @property
     def place(self) -> str:
@@ -40,11 +39,7 @@ class Address:
         return f"{self.database!r} at {where}"
 
     def arguments(self) -> dict[str, Any]:
-        """Give what both drivers want to know.
-
-        Raises:
-            ConfigurationError: the certificates cannot be read.
-        """
+        """Give what both drivers want to know."""
         return {
             "host": self.host,
             "port": self.port,
@@ -54,19 +49,8 @@ class Address:
             "unix_socket": self.unix_socket,
             "charset": "utf8mb4",
             "binary_prefix": True,
-            "ssl": self._context(),
+            "ssl": self.tls,
         }
-
-    def _context(self) -> ssl.SSLContext | None:
-        if not self.encrypted:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.ssl_ca)
-        except OSError as exc:
-            raise ConfigurationError(
-                f"The certificates in ssl_ca={self.ssl_ca!r} cannot be read: {exc}. "
-                "Name a PEM file."
-            ) from exc
 
 
 def address_of(url: str) -> Address:
@@ -94,9 +78,21 @@ def address_of(url: str) -> Address:
         user=None if parts.username is None else unquote(parts.username),
         password=unquote(parts.password or ""),
         unix_socket=options.get("unix_socket"),
-        encrypted="ssl_ca" in options or options.get("ssl") == "true",
-        ssl_ca=options.get("ssl_ca"),
+        tls=_tls(options),
     )
+
+
+def _tls(options: dict[str, str]) -> ssl.SSLContext | None:
+    ssl_ca = options.get("ssl_ca")
+    if ssl_ca is None and options.get("ssl") != "true":
+        return None
+    try:
+        return ssl.create_default_context(cafile=ssl_ca)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"The certificates in ssl_ca={ssl_ca!r} cannot be read: {exc}. "
+            "Name a PEM file."
+        ) from exc
 
 
 def _check(options: dict[str, str], fragment: str) -> None:

@@ -53,6 +53,7 @@ def connect(address: Address, store_timeout: float) -> Any:
         read_timeout=store_timeout,
         write_timeout=store_timeout,
         client_flag=CLIENT.MULTI_STATEMENTS,
+        ssl_disabled=address.tls is None,  # else it tries, and trusts anybody
     )
     try:
         _told(connection, session(store_timeout))
