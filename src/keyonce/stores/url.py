@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from keyonce.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keyonce.core.protocols import AsyncStore, Store
 
 
 def open_store(url: str) -> Store:
-    """Open ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
+    """Open ``memory://``, ``sqlite:///relative.db``, ``mysql://user@host/database``.
+
+    Four slashes make the path of an SQLite file absolute; ``mariadb://`` is
+    ``mysql://``.
 
     Raises:
         ConfigurationError: no store is called that, or it cannot be used.
@@ -28,6 +34,11 @@ def open_store(url: str) -> Store:
             from keyonce.stores.sqlite.sync import SQLiteStore  # noqa: PLC0415 - lazy
 
             return SQLiteStore(url)
+        case "mysql" | "mariadb":
+            with _needing("mysql"):
+                from keyonce.stores.mysql.sync import MySQLStore  # noqa: PLC0415 - lazy
+
+            return MySQLStore(url)
         case scheme:
             raise _unknown(url, scheme)
 
@@ -50,6 +61,13 @@ def open_async_store(url: str) -> AsyncStore:
             )
 
             return AsyncSQLiteStore(url)
+        case "mysql" | "mariadb":
+            with _needing("mysql"):
+                from keyonce.stores.mysql.aio import (  # noqa: PLC0415 - lazy
+                    AsyncMySQLStore,
+                )
+
+            return AsyncMySQLStore(url)
         case scheme:
             raise _unknown(url, scheme)
 
@@ -63,10 +81,25 @@ def _scheme(url: str) -> str:
 
 def _unknown(url: str, scheme: str) -> ConfigurationError:
     there_are = (
-        "There are 'memory://', 'sqlite:///relative.db' and 'sqlite:////absolute.db'."
+        "There are 'memory://', 'sqlite:///relative.db', 'sqlite:////absolute.db' and "
+        "'mysql://user:password@host/database'."
     )
     if url and ":" not in url:
         meant = f"For the SQLite file of that name write 'sqlite:///{url}'."
         return ConfigurationError(f"{url!r} is no URL. {meant} {there_are}")
     # Not the whole URL: it may hold a password.
     return ConfigurationError(f"There is no store for {scheme + '://'!r}. {there_are}")
+
+
+@contextmanager
+def _needing(extra: str) -> Iterator[None]:
+    """Say which *extra* brings the driver that is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing in {"", "keyonce"}:
+            raise
+        raise ConfigurationError(
+            f"This store needs the package {missing}: pip install 'keyonce[{extra}]'."
+        ) from exc
