@@ -151,6 +151,16 @@ class MariaDB:
             **options,
         )
 
+    def locking(self, database: str, query: str):
+        """Hold the row locks of *query* until the connection rolls back."""
+        connection = self.connect(database)
+        with connection.cursor() as cursor:
+            # Else the gaps between the rows are locked as well.
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            connection.begin()
+            cursor.execute(query)
+        return connection
+
     def ask(self, query: str, database: str | None = None):
         """Carry out *query* as the administrator and give its rows."""
         with closing(self.connect(database)) as connection:

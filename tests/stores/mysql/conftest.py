@@ -20,6 +20,15 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may hurt."""
+    server = MariaDB(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
 def url(server):
     """An empty database that keyonce has never been in."""
     return server.database("keyonce")

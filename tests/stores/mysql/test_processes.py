@@ -16,7 +16,6 @@ from keyonce.core.model import Query
 from keyonce.core.states import Status
 from keyonce.stores.mysql import MySQLStore
 from keyonce.testing.store_scenarios.cases import claim_of, named, record_in
-from tests.servers.mariadb import MariaDB
 from tests.stores.programs import said, started, tell
 
 FOUR = 4
@@ -160,9 +159,8 @@ WORKER = """
 """
 
 
-def test_what_was_acknowledged_before_the_server_was_killed_is_there(tmp_path):
-    server = MariaDB(tmp_path)
-    server.start()
+def test_what_was_acknowledged_before_the_server_was_killed_is_there(own_server):
+    server = own_server
     url = server.database("keyonce")
     MySQLStore(url).close()
     with ExitStack() as stack:
@@ -195,4 +193,3 @@ def test_what_was_acknowledged_before_the_server_was_killed_is_there(tmp_path):
             assert Status.COMPLETED is record.status
             assert record.result is not None
     store.close()
-    server.stop()

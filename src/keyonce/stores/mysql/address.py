@@ -59,6 +59,8 @@ def address_of(url: str) -> Address:
     Raises:
         ConfigurationError: it names no database, or says what is not understood.
     """
+    if "#" in url:
+        raise _no_url("a '#' in a password is written '%23'")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -70,7 +72,7 @@ def address_of(url: str) -> Address:
         raise _no_url("it begins with neither 'mysql://' nor 'mariadb://'")
     if not database or "/" in database:
         raise _no_url("it names no database")
-    _check(options, parts.fragment)
+    _check(options)
     return Address(
         host=parts.hostname or "127.0.0.1",
         port=port or PORT,
@@ -99,7 +101,7 @@ def _tls(options: dict[str, str]) -> ssl.SSLContext | None:
 
 
 
-def _check(options: dict[str, str], fragment: str) -> None:
+def _check(options: dict[str, str]) -> None:
     unknown = sorted(options.keys() - set(OPTIONS))
     if unknown:
         known = ", ".join(OPTIONS)
@@ -108,8 +110,6 @@ def _check(options: dict[str, str], fragment: str) -> None:
         raise _no_url("ssl is neither 'true' nor 'false'")
     if options.get("ssl") == "false" and "ssl_ca" in options:
         raise _no_url("ssl=false and ssl_ca contradict each other")
-    if fragment:
-        raise _no_url("a '#' in a password is written '%23'")
 
 
 def _no_url(fault: str) -> ConfigurationError:
