@@ -12,6 +12,7 @@ import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
@@ -138,18 +139,19 @@ class MariaDB:
         self.stop()
         self.start(*settings)
 
-    def connect(self, database: str | None = None, **options: object):
+    def connect(self, database: str | None = None, **options: Any):
         """Open a connection of the administrator."""
-        return pymysql.connect(
-            host="127.0.0.1",
-            port=self.port,
-            user="root",
-            database=database,
-            autocommit=True,
-            connect_timeout=5,
-            ssl_disabled=True,
+        settings: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": "root",
+            "database": database,
+            "autocommit": True,
+            "connect_timeout": 5,
+            "ssl_disabled": True,
             **options,
-        )
+        }
+        return pymysql.connect(**settings)
 
     def locking(self, database: str, query: str):
         """Hold the row locks of *query* until the connection rolls back."""
