@@ -204,7 +204,7 @@ def watch(store, told):
     database = database_of(store)
     scripts = database._scripts
 
-    class Watched(dict):
+    class Watched(dict[str, str]):
         def __getitem__(self, name):
             told(name)
             return scripts[name]
@@ -278,7 +278,7 @@ def test_a_torn_row_runs_nothing_and_can_be_settled(server, used_url, damage):
     completed(store)
     server.ask(f"UPDATE keyonce_records SET {damage}", "used")
 
-    with pytest.raises(RecordUnreadable, match="resolve or release|torn"):
+    with pytest.raises(RecordUnreadable, match=r"resolve or release|torn"):
         store.claim(claim_of(owner=SECOND))
     assert store.stats().counts
     if not damage.startswith("result = LEFT"):

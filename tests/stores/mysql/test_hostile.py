@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import queue
+from typing import Any
 
 import pymysql
 import pytest
@@ -78,7 +79,7 @@ class LentPool:
     """A pool as an application has it: nothing about it is made for us."""
 
     def __init__(self, server, database):
-        self.idle = queue.SimpleQueue()
+        self.idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._server = server
         self._database = database
 
@@ -147,6 +148,8 @@ async def test_an_asyncmy_pool_can_be_lent(server, used_url, autocommit):
         elsewhere = store.blocking().find(ORDER)
         await store.close()
 
+        assert renewed is not None
+        assert elsewhere is not None
         assert [FIRST] * 3 == [claimed.owner, refused.owner, renewed.owner]
         assert (b"", done) == (released.owner, elsewhere.record)
         assert 0 < pool.freesize <= 4

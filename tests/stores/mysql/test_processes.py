@@ -118,7 +118,7 @@ def test_a_hundred_keys_at_once_meet_no_deadlock(server, url):
             won.append(got == owner)
             store.release(key, owner, "safe", 60.0)
 
-    won = []
+    won: list[bool] = []
     threads = [threading.Thread(target=work, args=(n,)) for n in range(100)]
     for each in threads:
         each.start()

@@ -8,6 +8,7 @@ import pytest
 
 from keyonce.core.errors import StoreUnavailable
 from keyonce.core.guarantee import Guarantee
+from keyonce.core.protocols import Store
 from keyonce.core.states import Status
 from keyonce.stores.mysql import AsyncMySQLStore, MySQLStore
 from keyonce.testing.portal import StorePortal
@@ -36,10 +37,11 @@ def relay(server):
 @pytest.fixture(params=["sync", "async"])
 def store(request, relay, server, used_url):
     url = used_url.replace(str(server.port), str(relay.port))
-    if request.param == "sync":
-        store = MySQLStore(url, purge_every=None)
-    else:
-        store = StorePortal(AsyncMySQLStore(url, purge_every=None))
+    store: Store = (
+        MySQLStore(url, purge_every=None)
+        if request.param == "sync"
+        else StorePortal(AsyncMySQLStore(url, purge_every=None))
+    )
     store.find(ORDER)  # opens a connection
     relay.queries.clear()
     yield store

@@ -100,7 +100,6 @@ def _tls(options: dict[str, str]) -> ssl.SSLContext | None:
     return context
 
 
-
 def _check(options: dict[str, str]) -> None:
     unknown = sorted(options.keys() - set(OPTIONS))
     if unknown:

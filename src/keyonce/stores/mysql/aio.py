@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 STORE_TIMEOUT: Final = timedelta(seconds=5)
 PURGE_EVERY: Final = timedelta(seconds=60)
 POOL_SIZE: Final = 10
+LARGE: Final = 1024 * 1024  # to quote and send more would hold up the loop
 
 
 class AsyncMySQLStore:
@@ -87,6 +88,8 @@ class AsyncMySQLStore:
         return await self._database.run(partial(procedures.claim, command))
 
     async def complete(self, command: Completion) -> Record | None:
+        if len(command.result.body) > LARGE:
+            return await asyncio.to_thread(self._verbs.complete, command)
         self._verbs.upkeep.begin()
         return await self._database.run(
             partial(procedures.complete, command, self._largest)

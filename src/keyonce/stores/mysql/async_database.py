@@ -80,9 +80,7 @@ class AsyncDatabase:
                 f"The MySQL server did not answer in {self._store_timeout:g} s."
             ) from error
 
-    async def _until_done(
-        self, make: Callable[[], Procedure[R]], *, whole: bool
-    ) -> R:
+    async def _until_done(self, make: Callable[[], Procedure[R]], *, whole: bool) -> R:
         tries = 1
         while True:
             try:

@@ -221,9 +221,14 @@ def _for_an_operator(identity: Identity, rows: list[Row]) -> Record | None:
 
 
 def purge(limit: int) -> Procedure[int]:
-    """Remove expired records, or leave their tombstones, a few at a time."""
+    """Remove expired records, or leave their tombstones, a few at a time.
+
+    What is due is looked up without a lock; then the primary key alone is used,
+    in its order: who locks a row first and its index entry after meets nobody on
+    the way back.
+    """
     rows = yield Statement("due_records", {"limit": limit})
-    due = sorted(tuple(row) for row in rows)  # as the primary key is: no deadlock
+    due = sorted(tuple(row) for row in rows)
     for at in range(0, len(due), BATCH):
         batch = tuple(due[at : at + BATCH])
         yield Statement("purge_records", {"identities": batch})

@@ -192,12 +192,12 @@ WHERE status IN (2, 4, 5) AND expires_at <= {now}
 LIMIT %(limit)s;
 
 -- purge_records --
-UPDATE keyonce_records SET
+UPDATE keyonce_records FORCE INDEX (PRIMARY) SET
     status = 5, expires_at = late_until, scheme = NULL, digest = NULL, fields = NULL,
     result = NULL
 WHERE (scope, operation, `key`) IN %(identities)s
     AND status = 2 AND expires_at <= {now} AND late_until > {now};
-DELETE FROM keyonce_records
+DELETE r FROM keyonce_records AS r FORCE INDEX (PRIMARY)
 WHERE (scope, operation, `key`) IN %(identities)s
     AND status IN (2, 4, 5) AND expires_at <= {now}
     AND (late_until IS NULL OR late_until <= {now});

@@ -66,9 +66,7 @@ class Verbs:
 
     def complete(self, command: Completion) -> Record | None:
         self.upkeep.begin()
-        return self._database.run(
-            partial(procedures.complete, command, self._largest)
-        )
+        return self._database.run(partial(procedures.complete, command, self._largest))
 
     def release(
         self, identity: Identity, owner: bytes, reason: str, retention_for: float | None
