@@ -44,9 +44,17 @@ _BREAKS: Final = {
         "A network file system, a fork with an open handle, "
         "a disk that lies about fsync."
     ),
+    "mysql": (
+        "A failover to a replica that lags: 0 or 1 may become 2. A weaker flush than "
+        "innodb_flush_log_at_trx_commit = 1, a disk that lies about fsync."
+    ),
 }
 _UNTESTED: Final = {
     "sqlite": "Not tested: power loss. What is tested is killing processes.",
+    "mysql": (
+        "Not tested: power loss, failover, and MySQL itself. What is tested is "
+        "MariaDB 10.11, and killing its server."
+    ),
 }
 NOTES: Final = (
     (
