@@ -26,6 +26,7 @@ from keyonce.http.keep import BY_DEFAULT, NEVER
 from keyonce.integrations import asgi, wsgi
 from keyonce.proxy.connector import UpstreamBroke
 from keyonce.proxy.failures import AuthorizerUnavailable, problem_of
+from keyonce.stores.mysql import AsyncMySQLStore, MySQLStore
 from keyonce.stores.sqlite.aio import AsyncSQLiteStore
 from keyonce.stores.sqlite.sync import SQLiteStore
 from keyonce.telemetry.prometheus import PrometheusObserver
@@ -85,6 +86,13 @@ def test_every_parameter_of_the_sqlite_store_is_documented_and_no_other():
 
     assert keywords(SQLiteStore) == list(documented)
     assert keywords(AsyncSQLiteStore) == list(documented)
+
+
+def test_every_parameter_of_the_mysql_store_is_documented_and_no_other():
+    documented = named(section(page("docs/stores.md"), "MySQL and MariaDB"))
+
+    assert keywords(MySQLStore) == list(documented)
+    assert keywords(AsyncMySQLStore) == list(documented)
 
 
 def test_every_problem_code_is_documented_and_no_other():

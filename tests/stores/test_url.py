@@ -48,11 +48,7 @@ def test_escapes_are_decoded(tmp_path):
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
-    "url", ["oracle:///shop", "redis://h", "keyonce.db", "", "://", "SQLITE:///x"]
-=======
-    "url", ["postgresql:///shop", "mongodb://h", "keyonce.db", "", "://", "SQLITE:///x"]
->>>>>>> store-redis
+    "url", ["oracle:///shop", "mongodb://h", "keyonce.db", "", "://", "SQLITE:///x"]
 )
 def test_what_is_not_there_is_refused_with_what_is(url):
     for opener in (open_store, open_async_store):

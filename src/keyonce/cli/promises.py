@@ -49,10 +49,18 @@ _BREAKS: Final = {
         "appendfsync is not always; a failover to a replica that had not heard of a "
         "key yet: then the work may run twice."
     ),
+    "mysql": (
+        "A failover to a replica that lags: 0 or 1 may become 2. A weaker flush than "
+        "innodb_flush_log_at_trx_commit = 1, a disk that lies about fsync."
+    ),
 }
 _UNTESTED: Final = {
     "sqlite": "Not tested: power loss. What is tested is killing processes.",
     "redis": "Not tested: power loss. What is tested is killing servers.",
+    "mysql": (
+        "Not tested: power loss, failover, and MySQL itself. What is tested is "
+        "MariaDB 10.11, and killing its server."
+    ),
 }
 NOTES: Final = (
     (

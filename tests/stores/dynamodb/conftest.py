@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from datetime import timedelta
 from itertools import count
 
@@ -14,6 +16,8 @@ from botocore.config import Config
 from keyonce.stores.dynamodb import DynamoDBStore, create_table
 from keyonce.testing.clock import FakeClock
 from tests.servers.moto import ENVIRONMENT, REGION, Moto, need_moto
+
+HERE = Path(__file__).parent
 
 NUMBERS = count(1)
 
@@ -67,3 +71,10 @@ def store(client, table, clock):
     store = DynamoDBStore(table, client=client, skew=timedelta(0), clock=clock)
     yield store
     store.close()
+
+
+def pytest_collection_modifyitems(items):
+    """Each test of this folder needs a server: `-m servers` runs it."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.servers)

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import os
 
 import pytest
 
 from tests.servers.pgbouncer import PgBouncer, program
 from tests.servers.postgres import PostgresServer, installed
+
+HERE = Path(__file__).parent
 
 VERSIONS = installed()
 QUICK = {"fsync": "off", "synchronous_commit": "off"}
@@ -68,3 +72,10 @@ def pooler(quick_server):
 def url(server):
     """An empty database."""
     return server.url(server.new_database())
+
+
+def pytest_collection_modifyitems(items):
+    """Each test of this folder needs a server: `-m servers` runs it."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.servers)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.servers.redis import (
@@ -13,6 +15,8 @@ from tests.servers.redis import (
     redis_program,
     valkey_program,
 )
+
+HERE = Path(__file__).parent
 
 PROGRAMS = {"redis": redis_program, "valkey": valkey_program}
 
@@ -60,3 +64,10 @@ def cluster(tmp_path_factory):
 def sentinels(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sentinels")
     yield from running(Sentinels(redis_program(), folder))
+
+
+def pytest_collection_modifyitems(items):
+    """Each test of this folder needs a server: `-m servers` runs it."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.servers)

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store verbs over one database, for threads."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from keyonce.core.guarantee import Guarantee
+from keyonce.core.model import Traits
+from keyonce.stores.mysql import procedures
+from keyonce.stores.mysql.examine import examine
+from keyonce.stores.mysql.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from keyonce.core.model import (
+        AuditRow,
+        Claim,
+        Claimed,
+        Completion,
+        Finding,
+        Identity,
+        Query,
+        Record,
+        Settlement,
+        StoreStats,
+    )
+    from keyonce.stores.mysql.database import Database
+
+
+def traits_of(largest: int) -> Traits:
+    """Say what a server is able to promise that keeps outcomes up to *largest*."""
+    return Traits(
+        name="mysql",
+        # Exactly-once needs a way to join the effect's own transaction.
+        guarantees=frozenset(Guarantee) - {Guarantee.EXACTLY_ONCE},
+        durable=True,
+        many_processes=True,
+        largest_result=largest,
+    )
+
+
+class Verbs:
+    """A store over a database that somebody else opened and will close."""
+
+    def __init__(
+        self, database: Database, largest: int, purge_every: timedelta | None
+    ) -> None:
+        """Speak to *database*, which keeps outcomes of up to *largest* bytes."""
+        self.upkeep = Upkeep(self.purge, purge_every)
+        self._database = database
+        self._largest = largest
+        self._traits = traits_of(largest)
+
+    @property
+    def traits(self) -> Traits:
+        """What this server is able to promise."""
+        return self._traits
+
+    def claim(self, command: Claim) -> Claimed:
+        return self._database.run(partial(procedures.claim, command))
+
+    def complete(self, command: Completion) -> Record | None:
+        self.upkeep.begin()
+        return self._database.run(partial(procedures.complete, command, self._largest))
+
+    def release(
+        self, identity: Identity, owner: bytes, reason: str, retention_for: float | None
+    ) -> bool:
+        return self._database.run(
+            partial(procedures.release, identity, owner, reason, retention_for)
+        )
+
+    def abandon(self, identity: Identity, owner: bytes, reason: str) -> bool:
+        return self._database.run(partial(procedures.abandon, identity, owner, reason))
+
+    def renew(self, identity: Identity, owner: bytes) -> Record | None:
+        return self._database.run(partial(procedures.renew, identity, owner))
+
+    def find(self, identity: Identity) -> Claimed | None:
+        return self._database.run(partial(procedures.find, identity))
+
+    def settle(self, command: Settlement) -> Record:
+        work = partial(procedures.settle, command, self._largest)
+        return self._database.run(work, whole=True)
+
+    def records(self, query: Query) -> Sequence[Record]:
+        return self._database.run(partial(procedures.records, query))
+
+    def audits(self, identity: Identity | None = None) -> Sequence[AuditRow]:
+        return self._database.run(partial(procedures.audits, identity))
+
+    def stats(self) -> StoreStats:
+        return self._database.run(procedures.stats)
+
+    def purge(self, limit: int = 1000) -> int:
+        return self._database.run(partial(procedures.purge, limit))
+
+    def examine(self) -> Sequence[Finding]:
+        return self._database.run(partial(examine, self._largest))
+
+    def close(self) -> None:
+        """Do nothing: the owner of the database closes it."""
