@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import boto3
 import pytest
