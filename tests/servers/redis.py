@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from pathlib import Path
+from secrets import token_hex
 
 import redis
 from redis.cluster import ClusterNode
@@ -121,6 +122,9 @@ class RedisServer:
     def flush(self):
         self.ask("FLUSHALL")
 
+    def force_to_disk(self, when):
+        self.ask("CONFIG", "SET", "appendfsync", when)
+
 
 class RedisCluster:
     """Three primaries, and replicas where they are asked for."""
@@ -187,6 +191,10 @@ class RedisCluster:
         for node in self.primaries:
             node.flush()
 
+    def force_to_disk(self, when):
+        for node in self.nodes:
+            node.force_to_disk(when)
+
     def client(self):
         nodes = [ClusterNode("127.0.0.1", node.port) for node in self.nodes]
         return redis.RedisCluster(startup_nodes=nodes)
@@ -206,9 +214,10 @@ class Sentinels:
             *(*DURABLE, "--replicaof", f"127.0.0.1 {self.primary.port}"),
         )
         self.watchers = [
-            _Sentinel(program, folder / f"sentinel-{number}", self.primary.port)
-            for number in range(3)
+            _Sentinel(program, folder / f"sentinel-{number}") for number in range(3)
         ]
+        for watcher in self.watchers:
+            watcher.watch(self)
 
     @property
     def url(self):
@@ -256,17 +265,30 @@ class Sentinels:
 
 
 class _Sentinel(RedisServer):
-    def __init__(self, program, folder, watched):
-        super().__init__(program, folder)
-        name = Sentinels.service
+    """Knows the others from the start: to find them takes it seconds."""
+
+    def __init__(self, program, folder):
+        super().__init__(program, folder, "--sentinel")
         self.configuration = self.folder / "sentinel.conf"
-        self.configuration.write_text(
-            f"port {self.port}\nbind 127.0.0.1\n"
-            f"sentinel monitor {name} 127.0.0.1 {watched} 2\n"
-            f"sentinel down-after-milliseconds {name} 500\n"
-            f"sentinel failover-timeout {name} 3000\n"
-        )
-        self.settings = ("--sentinel",)
+        self.name = token_hex(20)
+
+    def watch(self, group):
+        name = group.service
+        others = [each for each in group.watchers if each is not self]
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"sentinel myid {self.name}",
+            f"sentinel monitor {name} 127.0.0.1 {group.primary.port} 2",
+            f"sentinel down-after-milliseconds {name} 500",
+            f"sentinel failover-timeout {name} 3000",
+            f"sentinel known-replica {name} 127.0.0.1 {group.replica.port}",
+            *(
+                f"sentinel known-sentinel {name} 127.0.0.1 {each.port} {each.name}"
+                for each in others
+            ),
+        ]
+        self.configuration.write_text("\n".join(lines) + "\n")
 
     def _where(self):
         return (str(self.configuration),)

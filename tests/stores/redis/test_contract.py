@@ -61,15 +61,6 @@ class TestAsyncRedisStoreOnACluster(StoreContract):
         store.close()
 
 
-class TestRedisStoreBehindSentinels(StoreContract):
-    @pytest.fixture
-    def store(self, clock, sentinels):
-        sentinels.flush()
-        store = RedisStore(sentinels.url, clock=clock)
-        yield store
-        store.close()
-
-
 class TestAsyncRedisStoreBehindSentinels(StoreContract):
     @pytest.fixture
     def store(self, clock, sentinels):

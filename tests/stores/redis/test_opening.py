@@ -7,11 +7,22 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 from keyonce.core.errors import ConfigurationError, StoreUnavailable
-from keyonce.core.model import Identity
+from keyonce.core.model import Identity, Query
 from keyonce.stores.redis import AsyncRedisStore, RedisStore
 from keyonce.stores.redis.address import Address, address_of
 from keyonce.stores.redis.keys import identity_of, names_under
@@ -189,6 +200,60 @@ def test_a_wrong_password_is_a_clear_error(locked, kind):
     store.close()
 
 
+@pytest.fixture
+def sealed(tmp_path):
+    """A server that speaks TLS, with a certificate of its own making."""
+    certificate, key = self_signed(tmp_path)
+    port = free_port()
+    server = RedisServer(
+        redis_program(),
+        tmp_path / "sealed",
+        *(*DURABLE, "--tls-port", str(port), "--tls-auth-clients", "no"),
+        *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+    )
+    yield server.start(), port, certificate
+    server.stop()
+
+
+def self_signed(folder):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(here, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate").write_bytes(built.public_bytes(Encoding.PEM))
+    (folder / "key").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return folder / "certificate", folder / "key"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tls_is_spoken_and_certificates_are_checked(sealed, kind):
+    _, port, certificate = sealed
+    url = f"rediss://127.0.0.1:{port}"
+    stranger = store_of(kind, url)
+    friend = store_of(kind, f"{url}?ssl_ca_certs={certificate}")
+    misled = store_of(kind, f"rediss://localhost:{port}?ssl_ca_certs={certificate}")
+
+    assert ORDER == friend.claim(claim_of()).record.identity
+    for store in (stranger, misled):
+        with pytest.raises(StoreUnavailable, match="certificate"):
+            store.find(ORDER)
+        store.close()
+    friend.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "form",
@@ -274,8 +339,6 @@ def test_a_scope_is_looked_for_literally(server):
 
 
 def _scoped(scope):
-    from keyonce.core.model import Query
-
     return Query(scope=scope)
 
 

@@ -100,6 +100,7 @@ def test_of_a_thousand_equal_claims_one_gets_the_key(server, kind):
 def test_ten_thousand_keys_have_ten_thousand_owners(request, place, kind):
     where = request.getfixturevalue(place)
     where.flush()
+    where.force_to_disk("everysec")  # how often is not what this is about
     told = in_four_processes(
         IMPORTS
         + DIFFERENT
@@ -111,6 +112,7 @@ def test_ten_thousand_keys_have_ten_thousand_owners(request, place, kind):
 
     assert ["2500"] * FOUR == told
     store = RedisStore(where.url)
+    where.force_to_disk("always")
     assert {Status.IN_PROGRESS: 10_000} == store.stats().counts
     store.close()
 

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from keyonce.core.flow import arun
 from keyonce.stores.redis.clients import parts_of
+from keyonce.stores.redis.lane import Lane
 from keyonce.stores.redis.scripts import scripts
-from keyonce.stores.redis.server import RAW
 from keyonce.stores.redis.translate import is_noscript, translated
 from keyonce.stores.redis.words import ScriptCall
 
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-CONNECTIONS: Final = 32
+# So few connections serve any number of tasks; with one, a large outcome on its way
+# would make everybody wait.
+LANES: Final = 2
+
+_LOAD: Final = attrgetter("load")
 
 
 class AsyncServer:
-    """What runs the scripts of a loop, over at most 32 connections."""
+    """What runs the scripts of a loop."""
 
     def __init__(
         self, client: Any, threads: Server, *, timeout: float, ours: bool
@@ -35,7 +40,7 @@ class AsyncServer:
         self._timeout = timeout
         self._ours = ours
         self._checked = False
-        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._lanes = [Lane(client, timeout) for _ in range(LANES)]
 
     async def run(self, procedure: Procedure[R]) -> R:
         """Carry out *procedure*, which may ask for scripts only.
@@ -56,20 +61,20 @@ class AsyncServer:
             raise TypeError(word)  # operators' words are for threads
         script, keys, args = word
         text, digest = scripts()[script]
-        execute = self._client.execute_command
+        rest = (len(keys), *keys, *args)
         with translated():
-            async with self._free:
-                try:
-                    return await execute(
-                        "EVALSHA", digest, len(keys), *keys, *args, **RAW
-                    )
-                except Exception as error:
-                    if not is_noscript(error):
-                        raise
-                return await execute("EVAL", text, len(keys), *keys, *args, **RAW)
+            lane = min(self._lanes, key=_LOAD)
+            try:
+                return await lane.ask("EVALSHA", digest, *rest)
+            except Exception as error:
+                if not is_noscript(error):
+                    raise
+            return await lane.ask("EVAL", text, *rest)
 
     async def close(self) -> None:
         """Close the client if it was made here."""
+        for lane in self._lanes:
+            await lane.end()
         if not self._ours:
             return
         for part in parts_of(self._client):

@@ -11,6 +11,7 @@ from keyonce.core.errors import ConfigurationError
 from keyonce.core.flow import run
 from keyonce.stores.redis.clients import parts_of
 from keyonce.stores.redis.findings import Facts, facts_of, refusal
+from keyonce.stores.redis.lane import RAW
 from keyonce.stores.redis.scripts import scripts
 from keyonce.stores.redis.translate import is_noscript, translated
 from keyonce.stores.redis.words import (
@@ -33,8 +34,6 @@ R = TypeVar("R")
 
 PAGE: Final = 500
 _PARTS: Final = ("h", "d", "m", "r", "w")
-# A client may be set to decode answers as text; ours are bytes.
-RAW: Final = {"NEVER_DECODE": ()}
 
 
 class Server:
