@@ -44,13 +44,18 @@ PAUSE: Final = 0.01
 FAILURES: Final = (pymysql.MySQLError, OSError, EOFError, UnicodeEncodeError)
 
 
-def connect(address: Address, store_timeout: float) -> Any:
-    """Open a connection that depends on no setting of the server."""
+def connect(
+    address: Address, store_timeout: float, *, answer_within: float | None = None
+) -> Any:
+    """Open a connection that depends on no setting of the server.
+
+    A statement may take *answer_within*, which is *store_timeout* unless given.
+    """
     connection = pymysql.connect(
         **address.arguments(),
         autocommit=True,
         connect_timeout=store_timeout,
-        read_timeout=store_timeout,
+        read_timeout=answer_within or store_timeout,
         write_timeout=store_timeout,
         client_flag=CLIENT.MULTI_STATEMENTS,
         ssl_disabled=address.tls is None,  # else it tries, and trusts anybody

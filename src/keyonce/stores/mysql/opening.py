@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KIB: Final = 1024
 ROOM: Final = 256 * KIB  # of one packet, for the statement and what is beside a body
 LEAST_PACKET: Final = 1024 * KIB
+MIGRATION_TIMEOUT: Final = 3600.0  # a large table is changed for long
 
 _VERSION_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS keyonce_schema "
@@ -35,7 +36,6 @@ _HAS_VERSIONS: Final = (
 _VERSION: Final = "SELECT MAX(version) FROM keyonce_schema"
 # The name is the server's, not the database's: databases must not wait for another.
 _LOCK: Final = "SELECT GET_LOCK(CONCAT('keyonce.', MD5(DATABASE())), %s)"
-_UNLOCK: Final = "SELECT RELEASE_LOCK(CONCAT('keyonce.', MD5(DATABASE())))"
 
 
 def open_database(address: Address, store_timeout: float) -> int:
@@ -47,8 +47,12 @@ def open_database(address: Address, store_timeout: float) -> int:
     """
     try:
         with closing(connect(address, store_timeout)) as connection:
-            migrate(connection, migrations_of(PACKAGE), store_timeout, address.place)
+            todo = _todo(connection, address.place)
             packet = _ask(connection, "SELECT @@max_allowed_packet")[0][0]
+        if todo:
+            slow = connect(address, store_timeout, answer_within=MIGRATION_TIMEOUT)
+            with closing(slow) as connection:
+                migrate(connection, store_timeout, address.place)
     except (pymysql.MySQLError, OSError, RuntimeError) as error:
         raise refused(error, address.place) from error
     if packet < LEAST_PACKET:
@@ -74,37 +78,28 @@ def version_of(connection: Any) -> int:
     return int(_ask(connection, _VERSION)[0][0] or 0)
 
 
-def migrate(
-    connection: Any,
-    migrations: tuple[Migration, ...],
-    store_timeout: float,
-    place: str,
-) -> int:
+def migrate(connection: Any, store_timeout: float, place: str) -> int:
     """Bring the schema up to date; safe where several processes do it at once.
 
     A statement that changes the schema commits by itself, so each can be carried
     out again after a break. Gives the number of migrations that were run here.
     """
-    if not pending(version_of(connection), migrations, place):
-        return 0
     if _ask(connection, _LOCK, (store_timeout,))[0][0] != 1:
         raise StoreUnavailable(
             f"Another process is changing the schema of {place} for too long."
         )
-    try:
-        todo = pending(version_of(connection), migrations, place)
-        _ask(connection, _VERSION_TABLE)
-        for migration in todo:
-            for statement in singly(migration.sql):
-                _ask(connection, statement)
-            _ask(
-                connection,
-                "INSERT INTO keyonce_schema VALUES (%s, %s)",
-                (migration.version, migration.name),
-            )
-    finally:
-        _ask(connection, _UNLOCK)
-    return len(todo)
+    todo = _todo(connection, place)
+    _ask(connection, _VERSION_TABLE)
+    for migration in todo:
+        for statement in singly(migration.sql):
+            _ask(connection, statement)
+        done = (migration.version, migration.name)
+        _ask(connection, "INSERT INTO keyonce_schema VALUES (%s, %s)", done)
+    return len(todo)  # the lock ends with the connection
+
+
+def _todo(connection: Any, place: str) -> tuple[Migration, ...]:
+    return pending(version_of(connection), migrations_of(PACKAGE), place)
 
 
 def _ask(
