@@ -102,7 +102,8 @@ class IdempotencyMiddleware:
             space=space or SpillSpace(folder_of(self.store)),
         )
         self.gateway.check(self.store.traits)
-        self.guard = Guard(self.store, observer=observer, store_timeout=store_timeout)
+        told = self.gateway.observer
+        self.guard = Guard(self.store, observer=told, store_timeout=store_timeout)
         self.lookout = Lookout()
         self.store_bound = self.store.traits.largest_result
         self.authorize_replay = authorize_replay
@@ -231,6 +232,10 @@ class IdempotencyMiddleware:
         if self.store_bound is None:
             return policy.max_response
         return min(policy.max_response, self.store_bound)
+
+    def may_replay(self, head: RequestHead, record: Record) -> bool:
+        """Ask the author whether the caller of *head* may have *record*'s answer."""
+        return self.authorize_replay is None or self.authorize_replay(head, record)
 
     def gate(self, body: Spool) -> AbstractContextManager[Any]:
         """Let only a few large bodies into memory at once."""

@@ -23,7 +23,7 @@ from keyonce.integrations.wsgi_response import (
     encoded,
     status_line,
 )
-from keyonce.integrations.wsgi_work import Work
+from keyonce.integrations.wsgi_work import Task, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,31 +73,27 @@ class Exchange:
             problem = catalogue.record_corrupt(header=header)
             return self._refuse(problem, Outcome.UNREADABLE)
         if isinstance(decision, Proceed):
-            return self._work(body, gone).answer(decision.lease)
+            return self._work(Task(attempt, decision.lease, body, gone)).answer()
         body.close()
         return self._answer(decision)
 
-    def _work(self, body: Body, gone: list[str]) -> Work:
+    def _work(self, task: Task) -> Work:
         return Work(
             self._middleware,
             self._visit,
             self._environ,
             self._start_response,
-            body,
-            gone,
+            task,
         )
 
     def _answer(self, decision: Answerable) -> Iterable[bytes]:
-        if isinstance(decision, Replay) and not self._authorized(decision):
+        head, may_replay = self._visit.head, self._middleware.may_replay
+        if isinstance(decision, Replay) and not may_replay(head, decision.record):
             return self._refuse(catalogue.replay_forbidden(), Outcome.FORBIDDEN)
         answer = self._visit.answer(decision)
         self._visit.met(decision)
         self._visit.ended(outcome_of(decision))
         return write_response(self._start_response, answer, aside=self._aside())
-
-    def _authorized(self, decision: Replay) -> bool:
-        authorize = self._middleware.authorize_replay
-        return authorize is None or authorize(self._visit.head, decision.record)
 
     def _aside(self) -> Spool:
         return Spool(self._middleware.gateway.space)
