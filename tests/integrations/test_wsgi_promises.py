@@ -4,12 +4,24 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 import time
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
-from keyonce import MemoryStore, Policy, Rule
+from keyonce import (
+    MemoryStore,
+    Policy,
+    RecordUnreadable,
+    Rollout,
+    Rule,
+    Stage,
+    StoreError,
+    StoreUnavailable,
+)
 from keyonce.core.ending import Free, Unclear
 from keyonce.core.events import Ended, Started
 from keyonce.core.model import Query, Settlement
@@ -17,6 +29,7 @@ from keyonce.core.states import Status
 from keyonce.http import catalogue
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.spool import SPILL_AT, Spool
+from keyonce.stores.sqlite import SQLiteStore
 from keyonce.testing.faults import Fault, FaultPlan, FaultyStore
 from tests.integrations.environs import call, environ, guarded
 
@@ -354,4 +367,206 @@ def test_a_stream_tells_how_long_it_is_kept_only_if_it_will_be(
     assert promised == ("idempotency-expires" in dict(heard.headers))
     assert promised == bool(
         [r for r in store.records(Query()) if r.status is Status.COMPLETED]
+    )
+
+
+# A request outside the enforced share
+
+
+def barely_enforced():
+    return rules(mode=Rollout(Stage.ENFORCE, 0.0001))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RecordUnreadable("torn"), "500"), (StoreUnavailable("gone"), "503")],
+)
+def test_nothing_runs_outside_the_share_beside_what_cannot_be_read(error, status):
+    class Broken(MemoryStore):
+        def find(self, identity):
+            raise error
+
+        def claim(self, command):
+            raise error
+
+    runs = []
+    app = guarded(
+        lambda *_: runs.append(1),
+        store=Broken(),
+        rules=barely_enforced(),
+        store_timeout=BRIEFLY,
+    )
+
+    heard = call(app)
+
+    assert ([], status) == (runs, heard.status[:3])
+
+
+def test_a_torn_record_is_honoured_outside_the_share(tmp_path):
+    store = SQLiteStore(tmp_path / "keys.db")
+    call(guarded(answering(), store=store))
+    with closing(sqlite3.connect(tmp_path / "keys.db")) as file, file:
+        file.execute("UPDATE keyonce_results SET result = x'00'")
+    runs = []
+
+    heard = call(
+        guarded(lambda *_: runs.append(1), store=store, rules=barely_enforced())
+    )
+
+    assert ([], "500") == (runs, heard.status[:3])
+    store.close()
+
+
+# One outcome for each arrival
+
+
+def test_an_authorisation_that_raises_is_one_outcome():
+    def authorize(head, record):
+        raise LookupError
+
+    store, observer = MemoryStore(), Watching()
+    app = guarded(
+        answering(), store=store, authorize_replay=authorize, observer=observer
+    )
+    call(app)
+
+    heard = call(app)
+
+    assert isinstance(heard.raised, LookupError)
+    assert ["executed", "forbidden"] == observer.outcomes
+
+
+def test_a_claim_that_raises_is_one_outcome():
+    class Broken(MemoryStore):
+        def claim(self, command):
+            raise StoreError("nobody knows why")
+
+    observer = Watching()
+
+    heard = call(guarded(answering(), store=Broken(), observer=observer))
+
+    assert isinstance(heard.raised, StoreError)
+    assert ["store-unavailable"] == observer.outcomes
+
+
+def test_a_request_that_cannot_be_read_is_one_outcome():
+    class Input:
+        def read(self, size):
+            raise LookupError
+
+    observer = Watching()
+
+    heard = call(
+        guarded(answering(), observer=observer), environ(**{"wsgi.input": Input()})
+    )
+
+    assert isinstance(heard.raised, LookupError)
+    assert ["gone"] == observer.outcomes
+
+
+# Without protection
+
+
+def unprotected(app):
+    class Gone(MemoryStore):
+        def claim(self, command):
+            raise StoreUnavailable("gone")
+
+    policy = rules(on_store_down="proceed")
+    return guarded(app, store=Gone(), rules=policy, store_timeout=BRIEFLY)
+
+
+class Raising:
+    """Gives *pieces*, then raises."""
+
+    def __init__(self, *pieces):
+        self.pieces = pieces
+        self.closed = 0
+
+    def __iter__(self):
+        yield from self.pieces
+        raise LookupError
+
+    def close(self):
+        self.closed += 1
+
+
+def raising_at_once(environ, start_response):
+    raise LookupError
+
+
+def raising_in_between(environ, start_response):
+    start_response("200 OK", [])
+    raise LookupError
+
+
+def raising_late(environ, start_response):
+    start_response("200 OK", [])
+    yield b""
+    raise LookupError
+
+
+@pytest.mark.parametrize("app", [raising_at_once, raising_in_between, raising_late])
+def test_an_app_that_fails_without_protection_has_a_marked_answer(app):
+    heard = call(unprotected(app))
+
+    assert ("500", "unprotected") == (heard.status[:3], mark_of(heard))
+    assert "handler-failed" in heard.body.decode()
+    assert isinstance(heard.raised, LookupError)
+
+
+def test_an_answer_that_breaks_off_without_protection_is_marked_and_cut_off():
+    result = Raising(b"", b"some")
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return result
+
+    heard = call(unprotected(app))
+
+    assert ("200", "unprotected", b"some") == (
+        heard.status[:3],
+        mark_of(heard),
+        heard.body,
+    )
+    assert isinstance(heard.raised, LookupError)
+    assert 1 == result.closed
+
+
+def written(environ, start_response):
+    start_response("200 OK", [])(b"all")
+    return []
+
+
+def changed(environ, start_response):
+    start_response("404 Not Found", [])
+    try:
+        raise LookupError
+    except LookupError:
+        start_response("200 OK", [], sys.exc_info())
+    return [b"all"]
+
+
+def empty(environ, start_response):
+    start_response("200 OK", [])
+    return []
+
+
+@pytest.mark.parametrize(
+    ("app", "body"),
+    [
+        (written, b"all"),
+        (changed, b"all"),
+        (empty, b""),
+        (answering(pieces=[b"", b"a", b"ll"]), b"all"),
+    ],
+)
+def test_every_answer_without_protection_goes_out_as_it_is_and_marked(app, body):
+    heard = call(unprotected(app))
+
+    assert None is heard.raised
+    assert ("200", "unprotected", body) == (
+        heard.status[:3],
+        mark_of(heard),
+        heard.body,
     )

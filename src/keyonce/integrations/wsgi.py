@@ -200,6 +200,7 @@ class IdempotencyMiddleware:
             exchange = Exchange(self, visit, environ, start_response)
             return exchange.guarded(attempt, body)
         except BaseException:
+            visit.ended(Outcome.STORE_UNAVAILABLE)  # unless it was told already
             body.close()
             raise
 
@@ -209,8 +210,8 @@ class IdempotencyMiddleware:
             return False
         try:
             return self.guard.find(guarded.identity) is not None
-        except StoreError:
-            return False
+        except StoreError:  # there, or not to be known: then it is as if enforced
+            return True
 
     def _body(self, visit: Visit, environ: WSGIEnvironment) -> Body | Response:
         limit = visit.rule.policy.max_request
@@ -224,6 +225,9 @@ class IdempotencyMiddleware:
             problem, outcome = catalogue.request_incomplete(), Outcome.GONE
         except LengthUnknown:
             problem, outcome = catalogue.length_required(), Outcome.GONE
+        except BaseException:
+            visit.ended(Outcome.GONE)
+            raise
         visit.ended(outcome)
         return response(problem, docs_url=self.gateway.dialect.docs_url)
 
