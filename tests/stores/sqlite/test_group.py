@@ -279,7 +279,7 @@ class Dawdling(queue.SimpleQueue[Any]):
         self._put = 0
         self._closing = threading.Thread(target=close)
 
-    def put(self, order, block=True, timeout=None):  # noqa: FBT002 - as it is
+    def put(self, order, block=True, timeout=None):
         self._put += order is not None
         if order is not None and self._put == 2:
             self._closing.start()
