@@ -184,9 +184,9 @@ class Work:
         while piece is not None:
             yield piece
             piece = self._next_or_cut()
-        finished, _ = self._conclude(self.out.status or 0)
+        finished, end = self._conclude(self.out.status or 0)
         if not self.out.passing:
-            if not isinstance(finished, Stored | Freed):
+            if not _may_end(finished, end):
                 raise ResponseCutOff
             yield self.out.last()
 
@@ -312,3 +312,11 @@ class Work:
         head = Response(self.out.status or 0, headers)
         end = ending(head, self._policy, steering=read_steering(headers))
         return isinstance(end, Keep)
+
+
+def _may_end(finished: Finished, _meant: Ending) -> bool:
+    """Whether the end of a streamed answer may go out, whatever it was meant to be.
+
+    Its head is gone, so that nothing can mark it any more as unrecorded.
+    """
+    return isinstance(finished, Stored | Freed)
