@@ -70,7 +70,7 @@ PLAIN = by_header("X-Api-Key", hashed=False)
 
 
 def scope_of(reader, value: bytes) -> str:
-    return reader(RequestHead("POST", b"/", headers=((b"x-api-key", value),)))
+    return str(reader(RequestHead("POST", b"/", headers=((b"x-api-key", value),))))
 
 
 @pytest.mark.parametrize("reader", [HASHED, PLAIN], ids=["hashed", "as it is"])

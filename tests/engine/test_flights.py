@@ -79,6 +79,38 @@ def test_news_are_told_as_of_now(flights):
     assert Claimed(RECORD, 1_007.0) == flights.news_of(others[0], 57.0)
 
 
+def test_a_renewed_lease_is_heard_of_without_waking_anybody(flights):
+    leader, others, woken = seated(flights, 1)
+    flights.publish(leader, RUNNING, at=50.0)
+    woken.clear()
+    seen = others[0].flight.version
+
+    flights.renewed(leader, 1_500.0)
+
+    later = RECORD._replace(lease_until=1_500.0)
+    assert Claimed(later, 1_007.0) == flights.news_of(others[0], 57.0)
+    assert ([], seen) == (woken, others[0].flight.version)
+
+
+def test_a_lease_that_is_renewed_too_late_changes_no_outcome(flights):
+    leader, others, _ = seated(flights, 1)
+    flights.publish(leader, DONE, at=50.0)
+
+    flights.renewed(leader, 1_500.0)
+
+    assert DONE == flights.news_of(others[0], 50.0)
+
+
+def test_who_leads_no_more_renews_no_news(flights):
+    leader, others, _ = seated(flights, 1)
+    flights.publish(leader, RUNNING, at=50.0)
+    flights.leave(leader)
+
+    flights.renewed(leader, 1_500.0)
+
+    assert RUNNING == flights.news_of(others[0], 50.0)
+
+
 def test_nobody_waits_for_news_that_are_there(flights):
     leader, others, _ = seated(flights, 1)
 

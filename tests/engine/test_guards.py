@@ -39,6 +39,13 @@ BRIEF = policy(lease=0.3)
 BRIEF_AGAIN = policy(AT_LEAST_ONCE, lease=0.3)
 
 
+class Raising:
+    """An observer with a fault of its own."""
+
+    def notify(self, event):
+        raise RuntimeError("full")
+
+
 def results(futures):
     done, pending = wait(futures, timeout=SOON)
     assert not pending
@@ -626,6 +633,15 @@ class TestTelling:
 
         assert listening is guard.observer
         assert "memory" == guard.store.traits.name
+
+    def test_an_observer_that_raises_breaks_no_work(self, world):
+        guard = world.guard(observer=Raising())
+
+        lease = world.granted(attempt(), guard=guard)
+        finished = world.finish(lease, paid(), guard=guard)
+
+        assert isinstance(finished, Stored)
+        assert Replay(finished.record) == world.begin(attempt(), guard=guard)
 
     def test_closing_twice_is_closing_once(self, world):
         guard = world.guard()

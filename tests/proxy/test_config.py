@@ -235,6 +235,17 @@ def test_a_misspelt_variable_is_refused():
     ] == problems(flags=NEEDED, environ=environ)
 
 
+def test_a_scope_that_never_reaches_the_upstream_is_refused(file):
+    table = "[scope]\nheader = 'Proxy-Authorization'\nrotating_ok = true\n"
+    said = [
+        *problems(flags=UPSTREAM | {"scope": "Upgrade"}),
+        *problems(file(table), flags=UPSTREAM),
+    ]
+
+    assert 2 == len(said)
+    assert all("belongs to one connection" in line for line in said)
+
+
 def test_a_scope_that_rotates_is_answered_with_what_to_write(file):
     said = [
         *problems(flags=UPSTREAM | {"scope": "Authorization"}),

@@ -268,7 +268,7 @@ async def test_draining_has_an_end(program, toml, toy, workers):
 
 
 async def test_what_draining_cuts_off_is_unknown_and_says_so(program, toml, toy):
-    begun = asyncio.Queue()
+    begun: asyncio.Queue[object] = asyncio.Queue()
 
     async def hang(seen, writer):
         begun.put_nowait(seen)
@@ -430,3 +430,26 @@ async def test_the_log_names_the_key(program, toml, tmp_path):
         line["idempotency_first"] for line in lines if line["idempotency_key"] == "k-1"
     ]
     assert ["first", "retry"] == turns
+
+
+async def test_a_retry_that_waits_for_what_draining_cuts_off(program, toml, toy):
+    begun = asyncio.Event()
+
+    async def hang(seen, writer):
+        begun.set()
+        await asyncio.sleep(30)
+
+    toy.respond = hang
+    rule = "[[rule]]\nmatch = 'POST /**'\nin_flight = 'wait'\npatience = '20s'\n"
+    running = await program(toml(rule, drain="1s"))
+    first = asyncio.create_task(call(running.port, key="k"))
+    await begun.wait()
+    retry = asyncio.create_task(call(running.port, key="k"))
+    await asyncio.sleep(0.3)
+
+    running.signal(signal.SIGTERM)
+    answers = [await first, await retry]
+
+    assert [(502, "outcome-unknown"), (409, "outcome-unknown")] == [
+        (answer.status, answer.code) for answer in answers
+    ]

@@ -22,6 +22,7 @@ from keyonce.engine.finished import Stored, Unrecorded
 from keyonce.engine.flights import Flights
 from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.tokens import fresh_token, jittered
+from keyonce.engine.watching import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -58,7 +59,8 @@ class AsyncGuard:
     ) -> None:
         """Guard work with *store*, repeating what it does not answer for a time."""
         self._store = store
-        self._observer = observer or NoObserver()
+        self._given = observer or NoObserver()
+        self._observer = harmless(self._given)
         self._watched = not isinstance(self._observer, NoObserver)
         self._store_timeout = store_timeout.total_seconds()
         self._tokens = tokens
@@ -79,8 +81,8 @@ class AsyncGuard:
 
     @property
     def observer(self) -> Observer:
-        """Who is told what happens."""
-        return self._observer
+        """Who is told what happens, as it was given."""
+        return self._given
 
     def glance(self, attempt: Attempt) -> Decision | None:
         """Say at once, without waiting, what is settled for *attempt*.
@@ -142,7 +144,8 @@ class AsyncGuard:
         if lease is not None:
             self._seats[lease.owner] = seat
             gone = partial(self._gone, seat, _on_loop(on_gone))
-            self._heartbeat.watch(lease, terms.work_limit, gone)
+            renewed = partial(self._flights.renewed, seat)
+            self._heartbeat.watch(lease, terms.work_limit, gone, renewed)
         return decision
 
     async def finish(self, lease: Lease, ending: Ending, policy: Policy) -> Finished:

@@ -78,6 +78,16 @@ class Flights:
         for wake in woken:
             wake()
 
+    def renewed(self, seat: Seat, lease_until: float) -> None:
+        """Let the others hear that the lease of the leader now ends later."""
+        flight = seat.flight
+        with self._lock:
+            if not seat.leads or flight.news is None:
+                return
+            record, now = flight.news
+            if record.status is Status.IN_PROGRESS:
+                flight.news = Claimed(record._replace(lease_until=lease_until), now)
+
     def news_of(self, seat: Seat, now: float) -> Claimed | None:
         """Give the leader's latest news, its clock moved on to *now*."""
         news = seat.flight.news

@@ -22,6 +22,7 @@ from keyonce.core.states import Status
 from keyonce.engine import flows
 from keyonce.engine.finished import Lost
 from keyonce.engine.tokens import jittered
+from keyonce.engine.watching import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ class Watch:
     due_at: float
     limit_at: float
     late: LateCommand | None = None
+    on_renewed: Callable[[float], None] | None = None
     ending: bool = False
     quiet: bool = False
     pause: float = SOON
@@ -64,7 +66,7 @@ class Heartbeat:
     ) -> None:
         """Reach the store by calling *store* inside the thread, once."""
         self._open = store
-        self._observer = observer
+        self._observer = harmless(observer)
         self._clock = clock
         self._resets: dict[int, threading.Lock] = {}
         self._reset()
@@ -85,17 +87,23 @@ class Heartbeat:
                 self._reset()
 
     def watch(
-        self, lease: Lease, work_limit: float, on_gone: Callable[[str], None] | None
+        self,
+        lease: Lease,
+        work_limit: float,
+        on_gone: Callable[[str], None] | None,
+        on_renewed: Callable[[float], None] | None = None,
     ) -> None:
         """Keep *lease* alive for at most *work_limit* seconds.
 
         *on_gone* is called in the heartbeat's thread with ``lost``, ``parked`` or
-        ``work-limit``, at most once.
+        ``work-limit``, at most once; *on_renewed* with each new end of the lease.
         """
         now = self._clock()
         limit_at = now + work_limit
         due_at = now + lease.lasts_for / 3
-        self._add(Watch(lease, on_gone, min(due_at, limit_at), limit_at))
+        watch = Watch(lease, on_gone, min(due_at, limit_at), limit_at)
+        watch.on_renewed = on_renewed
+        self._add(watch)
 
     def ending(self, lease: Lease) -> None:
         """Expect the record of *lease* to be closed by its owner any moment."""
@@ -225,6 +233,8 @@ class Heartbeat:
             self._gone(watch, "parked")
         else:
             watch.due_at = min(sent_at + lease.lasts_for / 3, watch.limit_at)
+            if watch.on_renewed is not None:
+                watch.on_renewed(record.lease_until)
             self._observer.notify(LeaseRenewed(lease.identity))
 
     def _end_of_limit(self, store: Store | None, watch: Watch) -> None:

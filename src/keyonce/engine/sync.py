@@ -20,6 +20,7 @@ from keyonce.engine.finished import Stored, Unrecorded
 from keyonce.engine.flights import Flights
 from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.tokens import fresh_token, jittered
+from keyonce.engine.watching import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,8 @@ class Guard:
     ) -> None:
         """Guard work with *store*, repeating what it does not answer for a time."""
         self._store = store
-        self._observer = observer or NoObserver()
+        self._given = observer or NoObserver()
+        self._observer = harmless(self._given)
         self._watched = not isinstance(self._observer, NoObserver)
         self._store_timeout = store_timeout.total_seconds()
         self._tokens = tokens
@@ -71,8 +73,8 @@ class Guard:
 
     @property
     def observer(self) -> Observer:
-        """Who is told what happens."""
-        return self._observer
+        """Who is told what happens, as it was given."""
+        return self._given
 
     def begin(
         self,
@@ -112,7 +114,8 @@ class Guard:
             self._seats[decision.lease.owner] = seat
             limit = policy.terms.work_limit
             gone = partial(self._gone, seat, on_gone)
-            self._heartbeat.watch(decision.lease, limit, gone)
+            renewed = partial(self._flights.renewed, seat)
+            self._heartbeat.watch(decision.lease, limit, gone, renewed)
         return decision
 
     def finish(self, lease: Lease, ending: Ending, policy: Policy) -> Finished:

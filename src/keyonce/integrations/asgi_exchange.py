@@ -313,7 +313,7 @@ class Exchange:
                 return Instead(await self._winners(record))
             case _ if isinstance(end, Unclear):
                 return Instead(_unrecorded(self._unclear_of(sent)))
-            case _ if isinstance(end, Keep) and self.out.streaming:
+            case _ if self.out.streaming:
                 return CutOff()
             case _:
                 return LetGo(mark_unrecorded(()))

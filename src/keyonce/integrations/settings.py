@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import timedelta
+from typing import Any
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.http.operation import Rule, Rules
@@ -57,7 +58,7 @@ def check_span(name: str, span: object) -> None:
         raise ConfigurationError(message)
 
 
-def checked_rules(rules: object) -> Rules:
+def checked_rules(rules: Any) -> Rules:
     """Give *rules* in their order.
 
     Raises:

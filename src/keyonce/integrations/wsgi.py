@@ -102,7 +102,8 @@ class IdempotencyMiddleware:
             space=space or SpillSpace(folder_of(self.store)),
         )
         self.gateway.check(self.store.traits)
-        self.guard = Guard(self.store, observer=observer, store_timeout=store_timeout)
+        told = self.gateway.observer
+        self.guard = Guard(self.store, observer=told, store_timeout=store_timeout)
         self.lookout = Lookout()
         self.store_bound = self.store.traits.largest_result
         self.authorize_replay = authorize_replay
@@ -199,6 +200,7 @@ class IdempotencyMiddleware:
             exchange = Exchange(self, visit, environ, start_response)
             return exchange.guarded(attempt, body)
         except BaseException:
+            visit.ended(Outcome.STORE_UNAVAILABLE)  # unless it was told already
             body.close()
             raise
 
@@ -208,8 +210,8 @@ class IdempotencyMiddleware:
             return False
         try:
             return self.guard.find(guarded.identity) is not None
-        except StoreError:
-            return False
+        except StoreError:  # there, or not to be known: then it is as if enforced
+            return True
 
     def _body(self, visit: Visit, environ: WSGIEnvironment) -> Body | Response:
         limit = visit.rule.policy.max_request
@@ -223,6 +225,9 @@ class IdempotencyMiddleware:
             problem, outcome = catalogue.request_incomplete(), Outcome.GONE
         except LengthUnknown:
             problem, outcome = catalogue.length_required(), Outcome.GONE
+        except BaseException:
+            visit.ended(Outcome.GONE)
+            raise
         visit.ended(outcome)
         return response(problem, docs_url=self.gateway.dialect.docs_url)
 
@@ -231,6 +236,10 @@ class IdempotencyMiddleware:
         if self.store_bound is None:
             return policy.max_response
         return min(policy.max_response, self.store_bound)
+
+    def may_replay(self, head: RequestHead, record: Record) -> bool:
+        """Ask the author whether the caller of *head* may have *record*'s answer."""
+        return self.authorize_replay is None or self.authorize_replay(head, record)
 
     def gate(self, body: Spool) -> AbstractContextManager[Any]:
         """Let only a few large bodies into memory at once."""

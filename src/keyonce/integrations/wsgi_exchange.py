@@ -11,31 +11,24 @@ from keyonce.core.errors import RecordUnreadable, StoreUnavailable
 from keyonce.core.events import Outcome
 from keyonce.core.policy import OnStoreDown
 from keyonce.http import catalogue
-from keyonce.http.answer import mark_unprotected, outcome_of
+from keyonce.http.answer import outcome_of
 from keyonce.http.problem import response
 from keyonce.integrations.gateway import patience
 from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
-from keyonce.integrations.wsgi_request import give
-from keyonce.integrations.wsgi_response import (
-    Answer,
-    close_all,
-    decoded,
-    encoded,
-    status_line,
-)
-from keyonce.integrations.wsgi_work import Work
+from keyonce.integrations.wsgi_response import Answer, decoded, status_line
+from keyonce.integrations.wsgi_unprotected import Unprotected
+from keyonce.integrations.wsgi_work import Task, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from keyonce.core.model import Attempt
+    from keyonce.core.model import Attempt, Record
     from keyonce.http.answer import Answerable
     from keyonce.http.messages import Body, Response
     from keyonce.http.problem import Problem
     from keyonce.integrations.gateway import Visit
     from keyonce.integrations.wsgi import IdempotencyMiddleware
-    from keyonce.integrations.wsgi_response import ExcInfo, Write
 
 
 class Exchange:
@@ -72,32 +65,37 @@ class Exchange:
             header = self._middleware.gateway.dialect.key_header
             problem = catalogue.record_corrupt(header=header)
             return self._refuse(problem, Outcome.UNREADABLE)
+        except BaseException:
+            self._visit.ended(Outcome.STORE_UNAVAILABLE)
+            raise
         if isinstance(decision, Proceed):
-            return self._work(body, gone).answer(decision.lease)
+            return self._work(Task(attempt, decision.lease, body, gone)).answer()
         body.close()
         return self._answer(decision)
 
-    def _work(self, body: Body, gone: list[str]) -> Work:
+    def _work(self, task: Task) -> Work:
         return Work(
             self._middleware,
             self._visit,
             self._environ,
             self._start_response,
-            body,
-            gone,
+            task,
         )
 
     def _answer(self, decision: Answerable) -> Iterable[bytes]:
-        if isinstance(decision, Replay) and not self._authorized(decision):
+        if isinstance(decision, Replay) and not self._may_have(decision.record):
             return self._refuse(catalogue.replay_forbidden(), Outcome.FORBIDDEN)
         answer = self._visit.answer(decision)
         self._visit.met(decision)
         self._visit.ended(outcome_of(decision))
         return write_response(self._start_response, answer, aside=self._aside())
 
-    def _authorized(self, decision: Replay) -> bool:
-        authorize = self._middleware.authorize_replay
-        return authorize is None or authorize(self._visit.head, decision.record)
+    def _may_have(self, record: Record) -> bool:
+        try:
+            return self._middleware.may_replay(self._visit.head, record)
+        except BaseException:
+            self._visit.ended(Outcome.FORBIDDEN)
+            raise
 
     def _aside(self) -> Spool:
         return Spool(self._middleware.gateway.space)
@@ -113,22 +111,9 @@ class Exchange:
             body.close()
             problem = catalogue.store_unavailable()
             return self._refuse(problem, Outcome.STORE_UNAVAILABLE)
-        give(self._environ, body)
         self._visit.ended(Outcome.UNPROTECTED)
-        result = self._middleware.app(self._environ, self._marking)
-        return Answer(result, lambda: close_all(result, body))
-
-    def _marking(
-        self,
-        status: str,
-        headers: list[tuple[str, str]],
-        exc_info: ExcInfo | None = None,
-        /,
-    ) -> Write:
-        marked = decoded(mark_unprotected(encoded(headers)))
-        if exc_info is None:
-            return self._start_response(status, marked)
-        return self._start_response(status, marked, exc_info)
+        unprotected = Unprotected(self._middleware, self._start_response)
+        return unprotected.run(self._environ, body)
 
 
 def write_response(

@@ -168,6 +168,15 @@ class Outgoing:
         self.whole = False
         self.body.close()
 
+    def copy(self) -> bytes | None:
+        """Give the whole body, or None when there is no copy that can be read."""
+        if not self.whole:
+            return None
+        try:
+            return self.body.read()
+        except OSError:  # the work is done all the same
+            return None
+
     def _declared_reached(self) -> bool:
         declared = declared_length(self.headers)
         return declared is not None and self.size >= declared

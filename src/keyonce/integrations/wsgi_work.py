@@ -11,25 +11,18 @@ A thread cannot be cancelled: an app that hangs keeps its thread, and at the
 from __future__ import annotations
 
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keyonce.core.decide import Replay
 from keyonce.core.ending import Free, Keep, Unclear
 from keyonce.core.errors import SafeToRetry
 from keyonce.core.events import Outcome
 from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
 from keyonce.http import catalogue
-from keyonce.http.answer import (
-    expires_header,
-    failure_answer,
-    mark_unprotected,
-    mark_unrecorded,
-)
+from keyonce.http.answer import expires_header, mark_unprotected, mark_unrecorded
 from keyonce.http.ending import cut_off, ending, passes_through, raised
 from keyonce.http.keep import without_own
 from keyonce.http.messages import Response
-from keyonce.http.problem import response
 from keyonce.http.steer import read_steering
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.gateway import outcome_of_end
@@ -40,22 +33,35 @@ from keyonce.integrations.wsgi_response import (
     ResponseCutOff,
     close_all,
 )
+from keyonce.integrations.wsgi_told import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from keyonce.core.ending import Ending
-    from keyonce.core.model import Lease, Record
+    from keyonce.core.model import Attempt, Lease
     from keyonce.engine.finished import Finished
     from keyonce.http.messages import Body, Headers
-    from keyonce.http.problem import Problem
     from keyonce.integrations.gateway import Visit
     from keyonce.integrations.wsgi import IdempotencyMiddleware
 
 
 class GaveUp(Exception):
     """The lease is gone: the rest of the app's response is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done under *lease*: the app runs on *body*, for *attempt*.
+
+    *gone* gets the reason, from another thread, when the lease is gone.
+    """
+
+    attempt: Attempt
+    lease: Lease
+    body: Body
+    gone: list[str]
 
 
 class Work:
@@ -67,21 +73,18 @@ class Work:
         visit: Visit,
         environ: WSGIEnvironment,
         start_response: StartResponse,
-        body: Body,
-        gone: list[str],
+        task: Task,
     ) -> None:
-        """Prepare to run the app on *body*.
-
-        *gone* gets the reason, from another thread, when the lease is gone.
-        """
+        """Prepare to carry *task* out."""
         self._middleware = middleware
         self._visit = visit
         self._policy = visit.rule.policy
         self._environ = environ
-        self._body = body
-        self._dialect = middleware.gateway.dialect
-        self._lease: Lease | None = None
-        self._gone = gone
+        self._body = task.body
+        self._tell = Teller(middleware, visit, task.attempt)
+        self._lease = task.lease
+        self._gone = task.gone
+        self._called = False
         self._result: Any = None
         self._pieces: Iterator[bytes] = iter(())
         self._taking: Iterator[bytes] = iter(())
@@ -100,15 +103,19 @@ class Work:
     def _gone_for(self) -> str | None:
         return self._gone[0] if self._gone else None
 
-    def answer(self, lease: Lease) -> Iterable[bytes]:
-        """Run the app until its response is whole, or too large to be held."""
-        self._lease = lease
-        self._context.run(self._visit.attend, lease)
+    def answer(self) -> Iterable[bytes]:
+        """Run the app until its response is whole, or too large to be held.
+
+        Whatever happens, the lease is ended: here, or by what the answer does.
+        """
         try:
+            self._context.run(self._visit.attend, self._lease)
             return self._run()
         except BaseException:
-            self._stopped()
-            self._close()
+            try:
+                self._stopped()
+            finally:
+                self._close()
             raise
 
     def _run(self) -> Iterable[bytes]:
@@ -124,6 +131,7 @@ class Work:
     def _call(self) -> None:
         give(self._environ, self._body)
         app, start_response = self._middleware.app, self.out.start_response
+        self._called = True
         self._result = self._context.run(app, self._environ, start_response)
         self._pieces = self._context.run(iter, self._result)
 
@@ -132,12 +140,21 @@ class Work:
         while True:
             for piece in self._taking:
                 return piece
-            if self._gone_for in {"lost", "work-limit"}:
+            if self._in_vain():
                 raise GaveUp
             data: bytes | None = self._context.run(next, self._pieces, None)
             if data is None:
                 return None
             self._taking = self.out.take(data)
+
+    def _in_vain(self) -> bool:
+        """Whether the outcome would be refused, or another execution may begin.
+
+        Where nothing runs again, the real outcome counts after the limit as well.
+        """
+        if self._gone_for == "work-limit":
+            return self._lease.guarantee.runs_again
+        return self._gone_for == "lost"
 
     def _whole(self) -> Iterable[bytes]:
         """Record a response that was held to its end, and let it go."""
@@ -150,10 +167,12 @@ class Work:
             case Stored(record):
                 extra = expires_header(record.expires_at)
             case Parked():
-                return self._own(self._unclear(500))
+                return self._own(self._tell.unclear())
             case Lost(record):
-                return self._own(self._winners(record))
-            case Unrecorded() if isinstance(end, Keep):
+                return self._own(self._tell.winners(self._lease, record))
+            case Unrecorded() if isinstance(end, Unclear):
+                return self._own(self._tell.unclear_and_unrecorded())
+            case Unrecorded() if not self.out.passing:
                 extra = mark_unrecorded(())
             case _:
                 extra = ()
@@ -192,54 +211,45 @@ class Work:
         self._visit.ended(outcome_of_end(finished, 500))
         if failure.problem is not None:
             self._error = None
-        return self._own(self._failed(finished, failure))
+        return self._own(self._tell.failed(self._lease, finished, failure))
 
     def _failure(self, error: Exception) -> Failure:
-        if self._gone_for is not None:
+        if isinstance(error, GaveUp):
             problem = catalogue.handler_failed(freed=True)
-            return Failure(Unclear(self._gone_for), problem=problem)
+            return Failure(Unclear(self._gone_for or "lost"), problem=problem)
         failure = self._middleware.read_failure(error)
         if failure is not None:
             return failure
-        end = raised(self._policy, error, docs_url=self._dialect.docs_url)
+        end = raised(
+            self._policy, error, docs_url=self._middleware.gateway.dialect.docs_url
+        )
         if isinstance(error, SafeToRetry):
             return Failure(end, problem=catalogue.handler_failed(freed=True))
         return Failure(end)
 
-    def _failed(self, finished: Finished, failure: Failure) -> Response:
-        answer = failure_answer(failure.ending, dialect=self._dialect)
-        match finished:
-            case Stored(record):
-                extra = expires_header(record.expires_at)
-                return replace(answer, headers=answer.headers + extra)
-            case Freed():
-                freed = failure.problem or catalogue.handler_failed(freed=True)
-                return self._told(freed)
-            case Parked():
-                return self._unclear(failure.status)
-            case Lost(record):
-                return self._winners(record)
-            case Unrecorded():
-                return replace(answer, headers=mark_unrecorded(answer.headers))
-            case _:
-                return answer
-
     def _conclude(self, status: int) -> tuple[Finished, Ending]:
         """Record the whole response that the app has sent."""
-        out = self.out
-        with self._middleware.gate(out.body):
-            end = ending(
-                Response(status, out.headers, out.body.read() if out.whole else b""),
-                self._policy,
-                size=out.size,
-                complete=out.whole,
-                steering=read_steering(out.headers),
-                store_bound=self._middleware.store_bound,
-            )
-            finished = self._finish(end)
-        passed = Outcome.UNPROTECTED if out.passing else None
+        try:
+            with self._middleware.gate(self.out.body):
+                end = self._ending(status)
+                finished = self._finish(end)
+        except BaseException:
+            self._stopped()
+            raise
+        passed = Outcome.UNPROTECTED if self.out.passing else None
         self._visit.ended(passed or outcome_of_end(finished, status))
         return finished, end
+
+    def _ending(self, status: int) -> Ending:
+        out, copy = self.out, self.out.copy()
+        return ending(
+            Response(status, out.headers, copy or b""),
+            self._policy,
+            size=out.size,
+            complete=copy is not None,
+            steering=read_steering(out.headers),
+            store_bound=self._middleware.store_bound,
+        )
 
     def _cut(self) -> None:
         """End an execution whose response broke off after its head had gone out."""
@@ -247,8 +257,8 @@ class Work:
         self._end(free if self.out.passing else cut_off(self._policy))
 
     def _stopped(self) -> None:
-        """End an execution that its own server stops."""
-        self._end(Unclear("stopped"))
+        """End an execution that something stops from outside, or in this layer."""
+        self._end(Unclear("stopped") if self._called else Free("never-begun"))
 
     def _end(self, end: Ending) -> None:
         if not self._over:
@@ -257,10 +267,12 @@ class Work:
 
     def _finish(self, end: Ending) -> Finished:
         self._over = True
-        if self._lease is None:
-            return Lost(None)
         self._visit.worked()
-        return self._middleware.guard.finish(self._lease, end, self._policy)
+        try:
+            return self._middleware.guard.finish(self._lease, end, self._policy)
+        except BaseException:
+            self._visit.ended(Outcome.UNRECORDED)
+            raise
 
     def _close(self) -> None:
         """Carry on to the end if the server stopped early, and clean up."""
@@ -282,44 +294,29 @@ class Work:
             pass
         self._conclude(self.out.status or 0)
 
-    def _winners(self, record: Record | None) -> Response:
-        """Answer with the outcome of whoever took the key from this execution."""
-        if (record is None or record.result is None) and self._lease is not None:
-            record = self._middleware.guard.winner(
-                self._lease, wait_for=self._policy.patience
-            )
-        if record is not None and record.result is not None:
-            return self._visit.answer(Replay(record))
-        return self._unclear(500)
-
     def _own(self, answer: Response) -> Iterable[bytes]:
         self.out.answer_head(answer.status, answer.headers)
         return Answer([answer.body], self._close)
-
-    def _told(self, problem: Problem) -> Response:
-        return response(problem, docs_url=self._dialect.docs_url)
-
-    def _unclear(self, status: int) -> Response:
-        return self._told(
-            catalogue.unclear_end(status, header=self._dialect.key_header)
-        )
 
     def _outward(self, headers: Headers, *, early: bool) -> Headers:
         """Give the headers that leave; *early*: before the record is complete."""
         if self.out.passing:
             return mark_unprotected(headers)
         outward = without_own(headers)
-        if not early or self._lease is None:
+        if not early or not self._to_be_kept(headers):
             return outward
         return outward + expires_header(self._visit.expires_early(self._lease, headers))
 
+    def _to_be_kept(self, headers: Headers) -> bool:
+        """Whether a response with this head is an outcome, once it is whole."""
+        head = Response(self.out.status or 0, headers)
+        end = ending(head, self._policy, steering=read_steering(headers))
+        return isinstance(end, Keep)
 
-def _may_end(finished: Finished, end: Ending) -> bool:
-    """Whether the end of a streamed answer may go out."""
-    match finished:
-        case Stored() | Freed():
-            return True
-        case Unrecorded():
-            return not isinstance(end, Keep)
-        case _:
-            return False
+
+def _may_end(finished: Finished, _meant: Ending) -> bool:
+    """Whether the end of a streamed answer may go out, whatever it was meant to be.
+
+    Its head is gone, so that nothing can mark it any more as unrecorded.
+    """
+    return isinstance(finished, Stored | Freed)

@@ -19,6 +19,7 @@ from keyonce.http.scope import (
     shared,
 )
 from keyonce.proxy.reading import flag, text, texts
+from keyonce.proxy.wire import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +40,20 @@ def scope_from_flag(value: object, *, name: str) -> ScopeReader:
     header = text(value, name=name)
     if header.lower() == NONE:
         return shared("all callers")
+    _refuse_hop_by_hop(name, header)
     try:
         return by_header(header)
     except ConfigurationError as error:
         raise _refused(name, header, error) from error
+
+
+def _refuse_hop_by_hop(place: str, header: str) -> None:
+    if header.lower().encode() in HOP_BY_HOP:
+        message = (
+            f"{place}: {header} belongs to one connection and never reaches the "
+            "upstream or [replay] authorize. Tell the scope by a header that does."
+        )
+        raise ConfigurationError(message)
 
 
 def _refused(place: str, header: str, error: ConfigurationError) -> ConfigurationError:
@@ -97,6 +108,7 @@ _JWT_TEXTS: Final = ("key", "key_file", "audience", "issuer", "token_header")
 def _header(
     table: Table, header: str, *, hashed: bool, rotating_ok: bool
 ) -> ScopeReader:
+    _refuse_hop_by_hop(table.place("header"), header)
     try:
         return by_header(header, hashed=hashed, rotating_ok=rotating_ok)
     except ConfigurationError as error:

@@ -18,7 +18,9 @@ def clock():
 
 @pytest.fixture
 def store(tmp_path, clock):
-    store = SQLiteStore(tmp_path / "keyonce.db", clock=clock)
+    table = tmp_path / "mountinfo"
+    table.write_text("36 35 0:32 / / rw - ext4 none rw\n")
+    store = SQLiteStore(tmp_path / "keyonce.db", clock=clock, mount_table=table)
     yield store
     store.close()
 
@@ -59,6 +61,35 @@ def test_a_clock_that_was_never_set_is_an_error(store, clock):
     clock.advance(-clock())
 
     assert "error" == findings(store)["clock"].level
+
+
+def mounted(tmp_path, kind):
+    """A store whose mount table says that its file is on a *kind*."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"36 35 0:32 / / rw - {kind} none rw\n")
+    return SQLiteStore(tmp_path / "keyonce.db", mount_table=table)
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ramfs"])
+def test_a_file_in_memory_is_not_durable(tmp_path, kind):
+    store = mounted(tmp_path, kind)
+
+    found = findings(store)["file system"]
+
+    assert "warning" == found.level
+    assert f"{kind} is memory" in found.detail
+    assert "local disk" in found.mend
+    store.close()
+
+
+def test_a_file_on_a_disk_is_fine(tmp_path):
+    store = mounted(tmp_path, "ext4")
+
+    assert ("ok", "ext4") == (
+        findings(store)["file system"].level,
+        findings(store)["file system"].detail,
+    )
+    store.close()
 
 
 def test_a_full_disk_is_seen_coming(store, monkeypatch):

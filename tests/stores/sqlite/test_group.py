@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -271,19 +272,19 @@ async def test_closing_writes_what_is_queued(path):
     await again.close()
 
 
-class Dawdling(queue.SimpleQueue):
+class Dawdling(queue.SimpleQueue[Any]):
     """A queue whose second order comes in only when the store is being closed."""
 
     def __init__(self, close):
         self._put = 0
         self._closing = threading.Thread(target=close)
 
-    def put(self, order):
+    def put(self, order, block=True, timeout=None):
         self._put += order is not None
         if order is not None and self._put == 2:
             self._closing.start()
             self._closing.join(timeout=0.3)
-        super().put(order)
+        super().put(order, block, timeout)
 
     def closed(self):
         self._closing.join()

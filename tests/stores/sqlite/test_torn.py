@@ -8,7 +8,8 @@ import sqlite3
 
 import pytest
 
-from keyonce.core.errors import RecordUnreadable, StoreError
+from keyonce.core.decide import Replay, decide
+from keyonce.core.errors import RecordUnreadable, SettlementRefused, StoreError
 from keyonce.core.model import Query
 from keyonce.core.states import Status
 from keyonce.stores.sqlite import AsyncSQLiteStore, SQLiteStore
@@ -45,6 +46,11 @@ TORN = {
     "with text for a digest": "UPDATE keyonce_records SET digest = 'abc'",
     "running with a result": "UPDATE keyonce_records SET status = 1",
 }
+NAMELESS = {
+    "with text for a digest": TORN["with text for a digest"],
+    "without a digest": "UPDATE keyonce_records SET digest = NULL",
+}
+READABLE = {name: sql for name, sql in TORN.items() if name not in NAMELESS}
 
 
 @pytest.fixture
@@ -108,12 +114,44 @@ def test_a_torn_record_harms_no_other(torn):
     assert 2 == sum(torn.stats().counts.values())
 
 
-def test_an_operator_can_settle_a_torn_record(torn):
+@pytest.mark.parametrize("torn", READABLE.values(), ids=READABLE, indirect=True)
+def test_a_torn_record_that_was_resolved_is_replayed(torn):
     settled = torn.settle(settlement_of(result=ANSWER))
 
     assert settled == record_in(torn)
-    assert ANSWER == torn.claim(claim_of(owner=SECOND)).record.result
+    again = claim_of(owner=SECOND)
+    stored = torn.claim(again).record
+    decision = decide(stored, again.fingerprint, SECOND, stored.claimed_at)
+    assert Replay(settled) == decision
+    assert ANSWER == settled.result
     assert ["unknown"] == [row.before for row in torn.audits()]
+
+
+@pytest.mark.parametrize("torn", NAMELESS.values(), ids=NAMELESS, indirect=True)
+def test_without_its_fingerprint_a_torn_record_can_only_be_released(torn):
+    with pytest.raises(SettlementRefused, match="only be released"):
+        torn.settle(settlement_of(result=ANSWER))
+    assert [] == torn.audits()
+
+    torn.settle(settlement_of())
+
+    assert SECOND == torn.claim(claim_of(owner=SECOND)).record.owner
+
+
+def test_an_operator_can_release_a_torn_record(torn):
+    torn.settle(settlement_of())
+
+    assert SECOND == torn.claim(claim_of(owner=SECOND)).record.owner
+
+
+def test_what_can_be_read_of_a_torn_record_is_kept(store, tmp_path):
+    before = completed(store)
+    forge(tmp_path, TORN["without a result"])
+
+    listed = store.records(Query())[0]
+
+    for name in ("fingerprint", "fields", "created_at", "claimed_at", "executions"):
+        assert getattr(before, name) == getattr(listed, name)
 
 
 def test_a_missing_result_is_listed_as_unreadable(store, tmp_path):

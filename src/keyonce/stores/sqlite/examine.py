@@ -24,6 +24,7 @@ LITTLE_ROOM: Final = 256 * MIB
 LARGE_LOG: Final = 256 * MIB
 EARLIEST: Final = 1_767_225_600.0  # 2026-01-01: before that the clock is not set
 TOLERANCE: Final = 5.0
+IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
 _NEWEST: Final = (
     "SELECT created_at + claimed_after FROM keyonce_records ORDER BY id DESC LIMIT 1"
@@ -87,6 +88,10 @@ def _file_system(database: Database) -> Finding:
     if kind is None:
         detail = "unchecked: this platform has no mount table to read"
         mend = "Make sure that the file is on a local disk."
+        return Finding("warning", "file system", detail, mend)
+    if kind in IN_MEMORY:
+        detail = f"{kind} is memory: a restart of the machine loses every record"
+        mend = "Put the file on a local disk; until then nothing outlives a restart."
         return Finding("warning", "file system", detail, mend)
     return Finding("ok", "file system", kind)
 

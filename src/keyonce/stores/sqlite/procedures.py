@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core import transitions
 from keyonce.core.codec import encode
-from keyonce.core.errors import RecordUnreadable
+from keyonce.core.errors import RecordUnreadable, SettlementRefused
 from keyonce.core.model import Claimed, Identity, Query, StoreStats
 from keyonce.core.states import Status
 from keyonce.stores.shell import audit_of, counted_as, listed, stored_as
@@ -131,7 +131,7 @@ def renew(identity: Identity, owner: bytes, now: float) -> Procedure[Record | No
 def settle(command: Settlement, now: float) -> Procedure[Record]:
     """Carry out an operator's decision and leave an audit row."""
     rows = yield Statement("find_record", command.identity)
-    stored = _for_an_operator(command.identity, rows)
+    stored = _for_an_operator(command, rows)
     change = transitions.settle(stored, command, now)
     yield from _update(rows[0], change.record)
     audit = audit_of(command, stored, now)
@@ -139,11 +139,18 @@ def settle(command: Settlement, now: float) -> Procedure[Record]:
     return change.record
 
 
-def _for_an_operator(identity: Identity, rows: list[Row]) -> Record | None:
+def _for_an_operator(command: Settlement, rows: list[Row]) -> Record | None:
     try:
-        return record_of(identity, rows[0]) if rows else None
+        return record_of(command.identity, rows[0]) if rows else None
     except RecordUnreadable:
-        return damaged(identity)
+        left = damaged(command.identity, rows[0])
+    if left.fingerprint is None and command.result is not None:
+        message = (
+            "The fingerprint of this record cannot be read: no request could ever be "
+            "compared with it. It can only be released; the next request then runs."
+        )
+        raise SettlementRefused(message)
+    return left
 
 
 def _apply(rows: list[Row], change: Change | None) -> Procedure[Record | None]:

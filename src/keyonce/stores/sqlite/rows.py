@@ -93,24 +93,46 @@ def listing_of(row: Row) -> Record:
     try:
         record = outline_of(row)
     except RecordUnreadable:
-        return damaged(Identity(*map(str, row[:3])))
+        return damaged(Identity(*map(str, row[:3])), row[3:])
     torn = record.status is Status.COMPLETED and not row[21]
-    return damaged(record.identity) if torn else record
+    return damaged(record.identity, row[3:]) if torn else record
 
 
-def damaged(identity: Identity) -> Record:
-    """Give a record that nobody can read, as an operator may settle it."""
+def damaged(identity: Identity, row: Row) -> Record:
+    """Give a record that nobody can read, as an operator may settle it.
+
+    What of *row* makes sense is kept: above all the fingerprint, without which no
+    later request could be told from another.
+    """
+    created, claimed = _instants(row[6], row[7])
+    executions = row[4] if isinstance(row[4], int) else 1
+    fields = row[15] if isinstance(row[15], bytes) else b""
     return Record(
         identity=identity,
         status=Status.UNKNOWN,
-        guarantee=Guarantee.AT_MOST_ONCE,
+        guarantee=GUARANTEES.get(row[2], Guarantee.AT_MOST_ONCE),
         owner=b"",
-        executions=1,
-        created_at=0.0,
-        claimed_at=0.0,
+        executions=executions,
+        created_at=created,
+        claimed_at=claimed,
         lease_for=0.0,
+        lease_until=claimed,
+        fingerprint=_readable_fingerprint(row[13], row[14]),
+        fields=fields,
         reason="unreadable",
     )
+
+
+def _instants(created: object, after: object) -> tuple[float, float]:
+    if isinstance(created, int) and isinstance(after, int):
+        return created / 1000, (created + after) / 1000
+    return 0.0, 0.0
+
+
+def _readable_fingerprint(scheme: object, digest: object) -> Fingerprint | None:
+    if isinstance(scheme, str) and isinstance(digest, bytes) and scheme and digest:
+        return Fingerprint(scheme, digest)
+    return None
 
 
 def unreadable(identity: Identity) -> RecordUnreadable:
