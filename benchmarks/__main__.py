@@ -22,7 +22,13 @@ from benchmarks import (
     layers,
     proxied,
     purging,
+    purging_postgres,
+    remote,
+    room,
+    sealing,
     served,
+    tiered,
+    waiting,
 )
 from benchmarks.plan import Plan
 from benchmarks.table import as_json, show
@@ -38,10 +44,19 @@ ALL: Final[dict[str, Callable[[Plan], Iterator[Line]]]] = {
     "served": served.measure,
     "sidecar": proxied.measure,
     "duplicates": duplicates.measure,
+    "waiting": waiting.measure,
     "growth": growth.measure,
     "purge": purging.measure,
+    "room": room.measure,
+    "purge-postgres": purging_postgres.measure,
+    "sealing": sealing.measure,
     "bodies": bodies.measure,
     "import": importing.measure,
+}
+# Only when asked for: they need the programs of servers.
+NAMED: Final[dict[str, Callable[[Plan], Iterator[Line]]]] = {
+    "remote": remote.measure,
+    "tiered": tiered.measure,
 }
 
 
@@ -52,7 +67,7 @@ def main() -> None:
     for name in given.names or ALL:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-            lines += ALL[name](Plan(Path(folder), given.quick))
+            lines += (ALL | NAMED)[name](Plan(Path(folder), given.quick))
     if given.json:
         print(json.dumps({"machine": machine(), "lines": as_json(lines)}, indent=2))
         return
@@ -61,7 +76,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *ALL], help="[default: all]")
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *ALL, *NAMED], help="[default: all]"
+    )
     parser.add_argument("--quick", action="store_true", help="less of all: a minute")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(

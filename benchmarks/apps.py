@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The app that is measured bare and guarded, and requests to it.
 
-The factories are for uvicorn; the path of the SQLite file comes by the environment.
+The factories are for uvicorn; where the records go comes by the environment.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keyonce.integrations.asgi_request import ASGIApp, Receive, Scope, Send
 
 FILE: Final = "KEYONCE_BENCHMARK_FILE"
+URL: Final = "KEYONCE_BENCHMARK_URL"
 FLIGHTS: Final = "KEYONCE_BENCHMARK_FLIGHTS"
 SCOPE: Final = by_header("X-Api-Key")
 ANSWER: Final = b'{"id":"ord_1","status":"created","note":"' + b"n" * 256 + b'"}'
@@ -103,6 +104,11 @@ def memory() -> ASGIApp:
 def sqlite() -> ASGIApp:
     """Make the app guarded, with records in a file."""
     return guard(answer, f"sqlite:///{os.environ[FILE]}")
+
+
+def remote() -> ASGIApp:
+    """Make the app guarded, with records in the store of a URL."""
+    return guard(answer, os.environ[URL])
 
 
 def meeting() -> ASGIApp:

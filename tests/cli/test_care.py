@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from keyonce.cli.stats import show
+from keyonce.core.model import StoreStats
+from keyonce.core.states import Status
 from tests.cli.conftest import run
 
 CONFIG = """
@@ -38,6 +41,38 @@ def test_stats_count_by_status(shop):
     )
     assert stats["oldest_seconds"]["unknown"] >= 0
     assert "3 keys" in text.out
+
+
+def test_stats_say_what_waits_to_be_purged(shop):
+    shop.completed("old", retention_for=0.01)
+    shop.completed("young")
+    time.sleep(0.05)
+
+    text, stats = shop.run("stats").out, shop.run("stats", "--json").json
+
+    assert "1 expired and not yet purged" in text
+    assert (1, False) == (stats["expired"], stats["estimated"])
+
+
+def test_a_sampled_count_says_about(capsys):
+    sampled = StoreStats(
+        counts={Status.COMPLETED: 1000},
+        oldest={},
+        stored_bytes=3 * 2**20,
+        now=0.0,
+        expired=20,
+        record_bytes=2**20,
+        outcome_bytes=2**20,
+        index_bytes=2**20,
+        estimated=True,
+    )
+
+    show(sampled)
+
+    told = capsys.readouterr().out
+    assert "about 1,000 keys in 3.0 MiB" in told
+    assert "records 1.0 MiB, outcomes apart 1.0 MiB, indexes 1.0 MiB" in told
+    assert "about 20 expired and not yet purged" in told
 
 
 def test_purge_goes_on_until_nothing_is_expired(shop):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from keyonce.cli.opening import store_url, without_secrets
+from keyonce.cli.opening import store_url
 from keyonce.core.errors import ConfigurationError
+from keyonce.stores.showing import without_secrets
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,10 @@ RESULTS = [
     StoredResult(100, ((b"a", b"\xff\x80 \t"),)),
     StoredResult(999, ((b"n" * 65_535, b"v" * 70_000),) * 3, b"x" * 300_000, size=1),
     StoredResult(200, ((b"a", b"b"),) * 65_535),
+    StoredResult(201, (), b"\x01envelope", size=9, sealed="2026-11"),
+    StoredResult(201, ((b"n", b"v"),), b"", kept=False, size=5, sealed="k" * 255),
 ]
+SEALED = RESULTS[-2]
 
 
 def forged(content: bytes) -> bytes:
@@ -46,6 +49,24 @@ def test_a_frame_adds_little():
     result = StoredResult(200, ((b"etag", b'"1"'),) * 5, b"x" * 300, size=300)
 
     assert 300 + 5 * 7 + 40 == len(encode(result))
+
+
+def test_a_frame_without_a_seal_is_as_it_always_was():
+    frame = struct.pack(">BBHHHI", 1, 1, 200, 1, 1, 2) + b"n" + b"vw" + b"body"
+
+    assert forged(frame) == encode(StoredResult(200, ((b"n", b"vw"),), b"body", size=4))
+
+
+def test_a_sealed_frame_names_its_key():
+    frame = struct.pack(">BBHH", 1, 5, 201, 0) + b"\x072026-11" + b"\x01envelope"
+
+    assert forged(frame) == encode(SEALED)
+
+
+@pytest.mark.parametrize("end", range(len(encode(SEALED))))
+def test_a_torn_envelope_is_unreadable(end):
+    with pytest.raises(RecordUnreadable):
+        decode(encode(SEALED)[:end])
 
 
 @pytest.mark.parametrize("end", range(len(encode(PLAIN))))
@@ -83,6 +104,12 @@ def test_a_newer_frame_is_unreadable_and_says_so(version):
         b"",
         b"\1",
         struct.pack(">BBHH", 1, 5, 200, 0),
+        struct.pack(">BBHH", 1, 9, 200, 0),
+        struct.pack(">BBHH", 1, 5, 200, 0) + b"\0body",
+        struct.pack(">BBHH", 1, 5, 200, 0) + b"\5body",
+        struct.pack(">BBHH", 1, 5, 200, 0) + b"\3a b",
+        struct.pack(">BBHH", 1, 5, 200, 0) + b"\3a\xffb",
+        struct.pack(">BBHH", 1, 4, 200, 0) + b"\1abody",
         struct.pack(">BBHH", 1, 1, 99, 0),
         struct.pack(">BBHH", 1, 1, 1, 0),
         struct.pack(">BBHH", 1, 1, 1000, 0),
@@ -118,6 +145,9 @@ def test_a_forged_frame_is_unreadable(content):
         StoredResult(200, ((b"a", b"v\0"),)),
         StoredResult(200, (), b"body", kept=False),
         StoredResult(200, (), size=-1),
+        StoredResult(200, (), b"x", size=1, sealed="k" * 256),
+        StoredResult(200, (), b"x", size=1, sealed="a key"),
+        StoredResult(200, (), b"x", size=1, sealed="schlüssel"),
         StoredResult(200, (), size=2**64),
         StoredResult(200, ((b"a" * 65_536, b"v"),)),
         StoredResult(200, ((b"a", b"v"),) * 65_536),

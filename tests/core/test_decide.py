@@ -15,6 +15,7 @@ from keyonce.core.decide import (
     decide,
     lease_of,
 )
+from keyonce.core.errors import RecordUnreadable
 from keyonce.core.model import Fingerprint, Lease, StoredResult
 from tests.core.records import (
     ALICE,
@@ -39,7 +40,9 @@ NEWER = Fingerprint("2", b"same request")
 def test_whoever_got_the_key_proceeds_under_its_lease():
     record = running(executions=2)
 
-    lease = Lease(IDENTITY, ALICE, AT_MOST_ONCE, 2, NOW, LEASE)
+    lease = Lease(
+        IDENTITY, ALICE, AT_MOST_ONCE, 2, NOW, LEASE, born_at=record.created_at
+    )
     assert lease == lease_of(record)
     assert Proceed(lease) == decide(record, PRINT, ALICE, NOW)
 
@@ -54,6 +57,13 @@ def test_a_tombstone_refuses_whatever_the_request():
 
 def test_a_done_key_replays():
     assert Replay(finished()) == decide(finished(), PRINT, BOB, NOW)
+
+
+def test_a_sealed_outcome_is_never_an_answer():
+    sealed = StoredResult(201, (), b"envelope", size=8, sealed="2026-11")
+
+    with pytest.raises(RecordUnreadable, match=r"the key '2026-11'.*'sealed\+'"):
+        decide(finished(result=sealed), PRINT, BOB, NOW)
 
 
 def test_a_done_key_replays_also_when_its_body_was_not_kept():

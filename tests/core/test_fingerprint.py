@@ -265,7 +265,7 @@ class TestOtherSchemes:
         maker = Fingerprinter(keys=SECRETS, current_key="new")
 
         assert maker.under(scheme, request(b"{}")) is None
-        assert () == maker.differing(
+        assert None is maker.differing(
             json_request(2), Fingerprint(scheme, b"d" * 32), b"\1\0ab"
         )
 
@@ -300,10 +300,20 @@ class TestFields:
         digest = maker.of(sent).digest
 
         assert b"" == maker.field_map(other, digest)
-        assert () == maker.differing(
+        assert None is maker.differing(
             other, maker.of(sent), maker.field_map(sent, digest)
         )
-        assert () == maker.differing(sent, maker.of(other), b"")
+        assert None is maker.differing(sent, maker.of(other), b"")
+
+    def test_alike_fields_are_not_what_differs(self):
+        maker = Fingerprinter()
+        sent = json_request({"a": 1})
+        elsewhere = request(b'{"a": 1}', b"application/merge-patch+json")
+        recorded = maker.of(sent)
+
+        assert recorded != maker.of(elsewhere)
+        fields = maker.field_map(sent, recorded.digest)
+        assert () == maker.differing(elsewhere, recorded, fields)
 
     def test_a_large_document_is_read_again_and_not_kept(self):
         asked = []

@@ -23,6 +23,7 @@ from keyonce import Guarantee, Policy, Rule, by_header
 from keyonce.integrations.asgi import IdempotencyMiddleware
 from keyonce.stores.url import open_async_store
 from keyonce.testing.points import AsyncPausingStore, PipeGate
+from tests.crash.orders import orders
 
 PATHS = {
     "at-most-once": Guarantee.AT_MOST_ONCE,
@@ -41,6 +42,7 @@ class Ledger:
             PRAGMA journal_mode = WAL;
             CREATE TABLE IF NOT EXISTS runs (key TEXT, pid INTEGER);
             CREATE TABLE IF NOT EXISTS effects (key TEXT, once TEXT UNIQUE);
+            CREATE TABLE IF NOT EXISTS receipts (key TEXT, once TEXT UNIQUE, told TEXT);
             """
         )
 
@@ -52,6 +54,20 @@ class Ledger:
         self._connection.execute(
             "INSERT OR IGNORE INTO effects VALUES (?, ?)", (key, once)
         )
+
+    def receipt(self, key: str, *, once: str, told: str) -> str:
+        """Do a step's effect; whoever comes again with *once* hears what was *told*."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?)", (key, once, told)
+        )
+        query = "SELECT told FROM receipts WHERE once = ?"
+        first: str = self._connection.execute(query, (once,)).fetchone()[0]
+        return first
+
+    def receipts(self, key: str) -> list[str]:
+        """Give what was told of all effects of *key*, in their order."""
+        query = "SELECT told FROM receipts WHERE key = ? ORDER BY rowid"
+        return [row[0] for row in self._connection.execute(query, (key,))]
 
     def runs(self, key: str) -> int:
         return self._count("SELECT count(*) FROM runs WHERE key = ?", key)
@@ -73,6 +89,7 @@ class Shop:
     def __init__(self, ledger: Ledger, gate: PipeGate) -> None:
         self._ledger = ledger
         self._gate = gate
+        self._orders = orders(ledger)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -84,6 +101,9 @@ class Shop:
         self._ledger.ran(key)
         if work == "poison":
             os._exit(9)
+        if work in ("steps", "charge"):
+            await self._orders(scope, receive, send)
+            return
         answer = []
         if work == "refusals":
             answer.append((b"keyonce-outcome", b"release"))

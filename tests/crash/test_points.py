@@ -16,6 +16,7 @@ import pytest
 from keyonce.core.states import Status
 from keyonce.testing.points import POINTS
 from tests.crash.app import PATHS
+from tests.crash.orders import STEP_POINTS
 from tests.crash.workers import Site, eventually
 
 MOST, LEAST, RESUME = PATHS
@@ -172,4 +173,5 @@ def test_after_a_process_crash_retries_get_what_the_guarantee_promises(
 
 
 def test_every_point_has_been_died_at():
-    assert set(POINTS) == {point for points in WORKS.values() for point in points}
+    here = {point for points in WORKS.values() for point in points}
+    assert set(POINTS) == here | set(STEP_POINTS)  # those are died at in test_steps

@@ -27,8 +27,10 @@ from keyonce.integrations import asgi, wsgi
 from keyonce.proxy.connector import UpstreamBroke
 from keyonce.proxy.failures import AuthorizerUnavailable, problem_of
 from keyonce.stores.mysql import AsyncMySQLStore, MySQLStore
+from keyonce.stores.sealed import AsyncSealed, Sealed
 from keyonce.stores.sqlite.aio import AsyncSQLiteStore
 from keyonce.stores.sqlite.sync import SQLiteStore
+from keyonce.stores.tiered import AsyncTiered, Tiered
 from keyonce.telemetry.prometheus import PrometheusObserver
 from keyonce.testing.faults import Mishap
 from keyonce.testing.points import POINTS
@@ -93,6 +95,21 @@ def test_every_parameter_of_the_mysql_store_is_documented_and_no_other():
 
     assert keywords(MySQLStore) == list(documented)
     assert keywords(AsyncMySQLStore) == list(documented)
+
+
+def test_every_parameter_of_the_tiered_store_is_documented_and_no_other():
+    table = rows(section(page("docs/stores.md"), "A cache in front"))
+    documented = [name for row in table for name in codes(row[0])]
+
+    assert keywords(Tiered) == documented
+    assert keywords(AsyncTiered) == documented
+
+
+def test_every_parameter_of_a_sealed_store_is_documented_and_no_other():
+    documented = named(section(page("docs/stores.md"), "Sealed"))
+
+    assert keywords(Sealed) == list(documented)
+    assert keywords(AsyncSealed) == list(documented)
 
 
 def test_every_problem_code_is_documented_and_no_other():

@@ -11,16 +11,19 @@ from typing import Any
 from keyonce.core.flow import run
 from keyonce.core.model import Claim, Claimed, Completion
 from keyonce.engine.commands import (
+    AwaitEnd,
     AwaitNews,
     ClaimKey,
     CompleteKey,
     Hear,
+    Hearken,
     LetGo,
     NewToken,
     Now,
     Sleep,
     StoreCommand,
     Tell,
+    Waits,
 )
 
 Answer = Callable[[Any], Any]
@@ -44,6 +47,8 @@ class Play:
         self.told: list[Claimed] = []
         self.awaited: list[AwaitNews] = []
         self.let_go: list[Claim] = []
+        self.waits = 0
+        self.hears: bool | None = False
         self._tokens = count(1)
 
     def play(self, flow: Generator[Any, Any, Any]) -> Any:
@@ -69,14 +74,22 @@ class Play:
             case Sleep(seconds):
                 self.slept.append(seconds)
                 self.now += seconds
+            case Waits():
+                self.waits += 1
+            case Hearken():
+                return self.hears
+            case AwaitEnd(seconds=seconds):
+                self.slept.append(seconds)
+                self.now += seconds
             case AwaitNews(seconds=seconds):
                 self.awaited.append(command)
-                self.meanwhile(command)
                 self.now += seconds
+                return self.meanwhile(command) is not False
             case Hear():
                 return self.news
-            case Tell(news=news):
+            case Tell(seat, news):
                 self.told.append(news)
+                seat.flight.news = news
             case LetGo(claim):
                 self.let_go.append(claim)
             case _:

@@ -430,6 +430,13 @@ class TestFinishing:
         assert Lost(None) == finish(Play(False), ending)
 
     @pytest.mark.parametrize("ending", [paid(), Free("x"), Unclear("x")])
+    def test_a_record_that_cannot_be_read_is_lost_and_never_asked_again(self, ending):
+        play = Play(RecordUnreadable("torn"))
+
+        assert Lost(None) == finish(play, ending)
+        assert 1 == len(play.asked)
+
+    @pytest.mark.parametrize("ending", [paid(), Free("x"), Unclear("x")])
     def test_a_silent_store_is_asked_the_same_again_and_nothing_else(self, ending):
         play = Play(DOWN)
 
@@ -466,7 +473,11 @@ class TestTheWinner:
         assert [FindKey(LEASE.identity)] * 3 == play.asked
 
     @pytest.mark.parametrize(
-        "answer", [None, UNKNOWN, theirs(status=Status.RELEASED), DOWN]
+        "answer",
+        [
+            *(None, UNKNOWN, theirs(status=Status.RELEASED), DOWN),
+            RecordUnreadable("torn"),
+        ],
     )
     def test_where_there_is_none_nobody_waits(self, answer):
         play = Play(answer)

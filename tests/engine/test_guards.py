@@ -17,12 +17,17 @@ from keyonce.core.decide import (
     Unknown,
 )
 from keyonce.core.ending import Free, Unclear
-from keyonce.core.errors import StoreUnavailable
-from keyonce.core.events import Recorded, StoreCalled
+from keyonce.core.errors import (
+    ConfigurationError,
+    RecordUnreadable,
+    StoreUnavailable,
+)
+from keyonce.core.events import LeaseEnded, Recorded, StoreCalled
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Settlement, StoredResult
 from keyonce.core.states import Status
 from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.engine.watching import reason_of
 from keyonce.testing.faults import Fault, Mishap
 from tests.engine.samples import (
     AT_LEAST_ONCE,
@@ -34,7 +39,7 @@ from tests.engine.samples import (
 )
 from tests.engine.worlds import SOON, Listening, eventually
 
-RUNS_AGAIN = [guarantee for guarantee in Guarantee if guarantee.runs_again]
+RUNS_AGAIN = [Guarantee.RESUME, Guarantee.AT_LEAST_ONCE]
 BRIEF = policy(lease=0.3)
 BRIEF_AGAIN = policy(AT_LEAST_ONCE, lease=0.3)
 
@@ -58,6 +63,13 @@ def of(kind, decisions):
 
 def bodies(decisions):
     return {decision.record.result.body for decision in of(Replay, decisions)}
+
+
+def test_what_the_store_cannot_keep_is_refused_and_nothing_is_claimed(world):
+    with pytest.raises(ConfigurationError, match=r"exactly-once.* memory store cannot"):
+        world.begin(attempt(), policy(Guarantee.EXACTLY_ONCE))
+
+    assert [] == world.plan.calls
 
 
 class TestOneKey:
@@ -522,7 +534,7 @@ class TestSilentStores:
 
         assert {b"once"} == bodies(results(waiters))
 
-    @pytest.mark.parametrize("guarantee", Guarantee)
+    @pytest.mark.parametrize("guarantee", [AT_MOST_ONCE, *RUNS_AGAIN])
     def test_a_failing_complete_never_frees_the_key(self, world, guarantee):
         terms = policy(guarantee)
         guard = world.guard(store_timeout=BRIEF.lease)
@@ -626,6 +638,32 @@ class TestTelling:
         ]
         assert {"memory"} == {event.store for event in told}
         assert all(0 <= event.took < 1 for event in told)
+
+    def test_a_call_that_failed_says_why_and_no_scope(self, world):
+        listening = Listening()
+        world.plan.faults.append(Fault(Mishap.LOST_REPLY, "claim"))
+
+        world.begin(attempt(), guard=world.guard(observer=listening))
+
+        told = listening.heard(StoreCalled)[0]
+        assert (True, True) == (told.failed, bool(told.reason))
+        torn = RecordUnreadable("A record in scope 'o\\'hara' cannot be read.")
+        assert "A record cannot be read." == reason_of(torn)
+        assert "ValueError" == reason_of(ValueError("hush"))
+
+    def test_who_ends_a_lease_tells_that_the_key_is_unknown(self, world, clock):
+        listening = Listening()
+        worker = world.guard()
+        world.granted(attempt(), BRIEF, guard=worker)
+        world.dies(worker)
+        clock.advance(0.5)
+        guard = world.guard(observer=listening)
+
+        assert isinstance(world.begin(attempt(), BRIEF, guard=guard), Unknown)
+        clock.advance(1.0)
+        assert isinstance(world.begin(attempt(), BRIEF, guard=guard), Unknown)
+
+        assert [LeaseEnded(identity())] == listening.heard(LeaseEnded)
 
     def test_a_guard_gives_its_store_and_its_observer(self, world):
         listening = Listening()

@@ -13,11 +13,12 @@ import pytest
 
 from keyonce.core.decide import InFlight, Proceed, Unknown
 from keyonce.core.ending import Free
-from keyonce.core.errors import StoreUnavailable
+from keyonce.core.errors import RecordUnreadable, StoreUnavailable
 from keyonce.core.events import LeaseGone, LeaseRenewed, NoObserver
 from keyonce.core.model import Claim, Lease
 from keyonce.core.states import Status
 from keyonce.engine.aio import AsyncGuard
+from keyonce.engine.commands import ReleaseKey
 from keyonce.engine.finished import Lost, Stored
 from keyonce.engine.heartbeat import Heartbeat
 from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
@@ -488,3 +489,24 @@ assert guard._flights.sit(attempt("in the parent").identity).leads
 elsewhere.close(); guard.close()
 os._exit(0)
 """
+
+
+class TestLateRecords:
+    def test_a_record_that_cannot_be_read_is_tried_no_more(self):
+        class Torn(MemoryStore):
+            tries = 0
+
+            def release(self, identity, owner, reason, retention_for):
+                self.tries += 1
+                raise RecordUnreadable("torn")
+
+        store = Torn()
+        heartbeat = Heartbeat(lambda: store, NoObserver())
+        lease = Lease(identity(), b"o" * 16, AT_LEAST_ONCE, 1, 0.0, 60.0)
+        late = ReleaseKey(lease.identity, lease.owner, "nothing happened", None)
+
+        heartbeat.record_late(lease, late, within=3600.0)
+        eventually(lambda: store.tries)
+        heartbeat.close()  # with one more try at what is left
+
+        assert 1 == store.tries

@@ -23,6 +23,7 @@ from keyonce.core.errors import SafeToRetry
 from keyonce.core.events import Outcome
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import StoredResult
+from keyonce.core.outcomes import outcome_of
 from keyonce.core.policy import InFlightAnswer, Policy
 from keyonce.core.states import Status
 from keyonce.http.answer import (
@@ -33,7 +34,6 @@ from keyonce.http.answer import (
     http_date,
     mark_unprotected,
     mark_unrecorded,
-    outcome_of,
     retry_after,
 )
 from keyonce.http.dialect import Dialect

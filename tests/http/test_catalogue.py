@@ -88,6 +88,14 @@ def test_a_reused_key_names_the_fields_that_differ():
     assert {"fields": ["/amount", "/a~1b"]} == problem.extra
 
 
+def test_a_reused_key_says_where_to_look_when_the_fields_are_alike():
+    problem = catalogue.key_reused(fields=())
+
+    assert {} == problem.extra
+    assert "compare the query string, the media type" in problem.detail
+    assert "compare" not in catalogue.key_reused().detail
+
+
 def test_only_so_many_fields_are_named():
     extra = catalogue.key_reused(fields=[f"/{n}" for n in range(100)]).extra
 

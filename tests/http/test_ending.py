@@ -12,6 +12,7 @@ from keyonce.core.errors import SafeToRetry
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import StoredResult
 from keyonce.core.policy import Policy
+from keyonce.core.reconcile import StillUnknown, UnknownWork
 from keyonce.http.ending import cut_off, ending, passes_through, raised
 from keyonce.http.messages import Response
 from keyonce.http.steer import Steered, Steering
@@ -23,6 +24,10 @@ NEVER = [401, 403, 407, 408, 421, 425, 429]
 
 def policy(guarantee: Guarantee = Guarantee.AT_MOST_ONCE, **rest: Any) -> Policy:
     return Policy(guarantee=guarantee, **rest)
+
+
+def hook(_work: UnknownWork) -> StillUnknown:
+    return StillUnknown()
 
 
 def answered(status: int, body: bytes = b"done") -> Response:
@@ -44,9 +49,8 @@ def test_a_status_of_the_moment_is_never_stored_whatever_steers(
 ):
     end = ending(
         answered(status),
-        policy(guarantee),
+        policy(guarantee, reconcile=hook),
         steering=Steering(outcome),
-        reconciled=True,
         behind_proxy=True,
     )
 
@@ -65,17 +69,17 @@ def test_a_failure_is_stored_where_nothing_runs_again(status):
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_a_failure_is_unclear_where_somebody_can_ask(status):
-    end = ending(answered(status), policy(), reconciled=True)
+    end = ending(answered(status), policy(reconcile=hook))
 
     assert Unclear(f"status-{status}") == end
 
 
 @pytest.mark.parametrize("guarantee", AGAIN)
-@pytest.mark.parametrize("reconciled", [True, False])
-def test_a_failure_frees_the_key_where_the_work_may_run_again(guarantee, reconciled):
-    assert isinstance(
-        ending(answered(500), policy(guarantee), reconciled=reconciled), Free
-    )
+@pytest.mark.parametrize("reconcile", [hook, None])
+def test_a_failure_frees_the_key_where_the_work_may_run_again(guarantee, reconcile):
+    end = ending(answered(500), policy(guarantee, reconcile=reconcile))
+
+    assert isinstance(end, Free)
 
 
 @pytest.mark.parametrize("status", [502, 504])
@@ -219,7 +223,7 @@ def test_the_stored_500_links_the_documentation():
 
 
 def test_a_handler_that_raised_is_unclear_where_somebody_can_ask():
-    assert Unclear("raised") == raised(policy(), ValueError(), reconciled=True)
+    assert Unclear("raised") == raised(policy(reconcile=hook), ValueError())
 
 
 @pytest.mark.parametrize("guarantee", AGAIN)
@@ -228,9 +232,9 @@ def test_a_handler_that_raised_frees_the_key_where_the_work_may_run_again(guaran
 
 
 @pytest.mark.parametrize("guarantee", list(Guarantee))
-@pytest.mark.parametrize("reconciled", [True, False])
-def test_safe_to_retry_frees_the_key_in_every_mode(guarantee, reconciled):
-    end = raised(policy(guarantee), SafeToRetry(), reconciled=reconciled)
+@pytest.mark.parametrize("reconcile", [hook, None])
+def test_safe_to_retry_frees_the_key_in_every_mode(guarantee, reconcile):
+    end = raised(policy(guarantee, reconcile=reconcile), SafeToRetry())
 
     assert Free("safe-to-retry") == end
 

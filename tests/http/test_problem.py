@@ -41,6 +41,18 @@ def test_retry_after_is_whole_seconds_and_at_least_one(span, seconds):
     assert int(seconds) == whole_seconds(span)
 
 
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [(1, {1, 2}), (2, {2, 3}), (5, {5, 6, 7, 8}), (9.5, set(range(10, 16)))],
+)
+def test_callers_who_were_told_together_come_back_spread_by_half(span, told):
+    problem = Problem(409, "c", "t", "d", retryable=True, retry_after=span)
+
+    answers = [response(problem, spread=number / 100) for number in range(100)]
+
+    assert told == {int(dict(one.headers)[b"retry-after"]) for one in answers}
+
+
 def test_documentation_is_linked_by_option():
     answer = response(PLAIN, docs_url="https://docs.example/keys")
 

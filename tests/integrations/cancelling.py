@@ -48,7 +48,7 @@ class CancelledAt(Coroutine[Any, Any, None]):
 class SuspendingStore:
     """A memory store that hands over to the loop before and after every verb."""
 
-    VERBS = ("claim", "complete", "release", "abandon", "renew", "find")
+    VERBS = ("claim", "complete", "release", "abandon", "renew", "find", "examine")
 
     def __init__(self, *, clock):
         self.inner = AsyncMemoryStore(clock=clock)

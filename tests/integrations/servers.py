@@ -30,6 +30,8 @@ WERKZEUG = ("tests/e2e/wsgi_werkzeug.py", "{fd}")
 def serving(command, log, *, environment=None):
     """Run Python with *command*, which serves on the socket ``{fd}``; give a caller."""
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
+        # Each connection inherits it; else a small answer waits for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         fd = listener.fileno()
         arguments = [part.format(fd=fd) for part in command]
         with log.open("ab") as said:

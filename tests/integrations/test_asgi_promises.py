@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
-from keyonce.core.errors import StoreUnavailable
+from keyonce.core.errors import RecordUnreadable, StoreUnavailable
 from keyonce.core.model import Query, Settlement
 from keyonce.core.policy import OnStoreDown, Policy
 from keyonce.core.rollout import Rollout, Stage
@@ -21,7 +23,9 @@ from keyonce.http.scope import by_header
 from keyonce.integrations.asgi import IdempotencyMiddleware
 from keyonce.integrations.spool import SpillSpace, Spool
 from keyonce.stores.memory import AsyncMemoryStore
+from keyonce.stores.sealed import AsyncSealed
 from keyonce.stores.sqlite import AsyncSQLiteStore
+from tests.stores.sealed.cases import RING
 
 LARGE = 400 * 1024
 SHORT = timedelta(seconds=0.3)
@@ -132,6 +136,54 @@ async def test_a_late_owner_never_answers_with_another_requests_outcome(monkeypa
     told = await late
 
     assert b'paid {"sum": 999}' == winner.body
+    assert 500 == told.status
+    assert b"outcome-unknown" in told.body
+    await paused.close()
+    await other.close()
+
+
+class Torn(Waiting):
+    """A store in which the record is torn while the work runs."""
+
+    ends = 0
+
+    async def complete(self, command):
+        self.ends += 1
+        raise RecordUnreadable("torn")
+
+    async def find(self, identity):
+        raise RecordUnreadable("torn")
+
+
+async def test_an_end_that_meets_a_torn_record_is_told_to_be_unclear():
+    store = Torn()
+    ran: list[int] = []
+    app = guarded(answering(ran=ran), store)
+
+    told = await ask(app)
+    await app.close()
+
+    assert 500 == told.status
+    assert b"outcome-unknown" in told.body
+    assert ([200], 1) == (ran, store.ends)
+
+
+async def test_a_late_owner_that_cannot_open_the_outcome_is_told_that_it_is_unclear():
+    store = AsyncMemoryStore()
+    other = guarded(answering(), AsyncSealed(store, RING))
+
+    async def app(scope, receive, send):
+        [record] = await store.records(Query())
+        identity, owner = record.identity, record.owner
+        await store.abandon(identity, owner, "lease-ended")
+        await store.settle(Settlement(identity, "nothing happened", "ann"))
+        assert 200 == (await ask(other)).status
+        await answering()(scope, receive, send)
+
+    paused = guarded(app, store)
+
+    told = await ask(paused)
+
     assert 500 == told.status
     assert b"outcome-unknown" in told.body
     await paused.close()
@@ -282,3 +334,40 @@ async def test_a_large_replay_needs_no_room_aside():
     told = await ask(guarded(answering(), store, space=full))
 
     assert (200, LARGE) == (told.status, len(told.body))
+
+
+async def test_a_store_opened_by_its_url_is_waited_for_as_long_as_the_store_timeout(
+    tmp_path,
+):
+    path = tmp_path / "keys.db"
+    app = guarded(answering(), f"sqlite:///{path}", store_timeout=SHORT)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+
+        told = await ask(app)
+
+    assert 503 == told.status
+    assert time.monotonic() - began < 3  # by itself it waits for 5
+    await app.close()
+
+
+@pytest.mark.parametrize(("spread", "seconds"), [(0.0, b"1"), (0.99, b"2")])
+async def test_each_caller_is_told_its_own_time_to_come_back(spread, seconds):
+    store, gate = AsyncMemoryStore(), asyncio.Event()
+
+    async def app(_scope, _receive, _send):
+        await gate.wait()
+
+    busy = guarded(app, store)
+    busy.gateway.spread = lambda: spread
+    first = asyncio.create_task(ask(busy))
+    while not await store.records(Query()):
+        await asyncio.sleep(0)
+
+    refused = await ask(busy)
+
+    assert (409, seconds) == (refused.status, refused.headers[b"retry-after"])
+    gate.set()
+    await first
+    await busy.close()

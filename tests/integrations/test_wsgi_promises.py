@@ -29,9 +29,11 @@ from keyonce.core.states import Status
 from keyonce.http import catalogue
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.spool import SPILL_AT, Spool
+from keyonce.stores.sealed import Sealed
 from keyonce.stores.sqlite import SQLiteStore
 from keyonce.testing.faults import Fault, FaultPlan, FaultyStore
 from tests.integrations.environs import call, environ, guarded
+from tests.stores.sealed.cases import RING
 
 LARGE = b"l" * (SPILL_AT + 1)
 BRIEFLY = timedelta(seconds=0.1)
@@ -82,14 +84,17 @@ class Watching:
 # The late owner
 
 
-def taken_over(store, body, **settings):
-    """Call an app whose key is freed while it works and used again with *body*."""
+def taken_over(store, body, theirs=None, **settings):
+    """Call an app whose key is freed while it works and used again with *body*.
+
+    The other one reaches the same records as *theirs*.
+    """
 
     def app(environ, start_response):
         identity, owner = the_record(store).identity, the_record(store).owner
         store.abandon(identity, owner, "lease-ended")
         store.settle(Settlement(identity, "nothing happened", "somebody"))
-        other = guarded(answering(pieces=[b"theirs"]), store=store)
+        other = guarded(answering(pieces=[b"theirs"]), store=theirs or store)
         assert b"theirs" == call(other, environ_of(body)).body
         start_response("200 OK", [])
         return [b"mine"]
@@ -122,6 +127,37 @@ def test_a_late_owner_gets_no_outcome_that_it_may_not_have():
 
     assert "500" == heard.status[:3]
     assert b"theirs" not in heard.body
+
+
+def test_a_late_owner_that_cannot_open_the_outcome_is_told_that_it_is_unclear():
+    store = MemoryStore()
+
+    heard = taken_over(store, b'{"sum": 1}', Sealed(store, RING))
+
+    assert "500" == heard.status[:3]
+    assert "outcome-unknown" in heard.body.decode()
+
+
+def test_an_end_that_meets_a_torn_record_is_told_to_be_unclear():
+    class Torn(MemoryStore):
+        ends = 0
+
+        def complete(self, command):
+            self.ends += 1
+            raise RecordUnreadable("torn")
+
+        def find(self, identity):
+            raise RecordUnreadable("torn")
+
+    store, observer = Torn(), Watching()
+    app = guarded(answering(), store=store, observer=observer)
+
+    heard = call(app)
+    app.close()
+
+    assert "500" == heard.status[:3]
+    assert "outcome-unknown" in heard.body.decode()
+    assert (["lost"], 1) == (observer.outcomes, store.ends)
 
 
 # What breaks between the claim and the end
@@ -570,3 +606,36 @@ def test_every_answer_without_protection_goes_out_as_it_is_and_marked(app, body)
         mark_of(heard),
         heard.body,
     )
+
+
+def test_a_store_opened_by_its_url_is_waited_for_no_longer_than_the_store_timeout(
+    tmp_path,
+):
+    path = tmp_path / "keys.db"
+    app = guarded(answering(), store=f"sqlite:///{path}", store_timeout=BRIEFLY)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+
+        heard = call(app)
+
+    assert "503" == heard.status[:3]
+    assert time.monotonic() - began < 3  # by itself it waits for 5
+
+
+@pytest.mark.parametrize(("spread", "seconds"), [(0.0, "5"), (0.99, "8")])
+def test_each_caller_is_told_its_own_time_to_come_back(spread, seconds):
+    app = guarded(answering(), store=Down(), store_timeout=BRIEFLY)
+    app.gateway.spread = lambda: spread
+
+    heard = call(app)
+
+    told = dict(heard.headers)["retry-after"]
+    assert ("503", seconds) == (heard.status[:3], told)
+
+
+class Down(MemoryStore):
+    """A store that takes no claims."""
+
+    def claim(self, command):
+        raise StoreUnavailable("gone")

@@ -19,14 +19,15 @@ TOKEN = "!#$%&'*+-.^_`|~0189AZaz"
 names = st.text(TOKEN, min_size=1, max_size=12).map(str.encode)
 values = st.binary(max_size=20).filter(lambda value: not set(value) & set(b"\r\n\0"))
 results = st.builds(
-    lambda status, headers, body, kept, size: StoredResult(
-        status, tuple(headers), body if kept else b"", kept, size
+    lambda status, headers, body, kept, size, sealed: StoredResult(
+        status, tuple(headers), body if kept else b"", kept, size, sealed
     ),
     st.integers(100, 999) | st.just(0),
     st.lists(st.tuples(names, values), max_size=5),
     st.binary(max_size=40),
     st.booleans(),
     st.integers(0, 2**64 - 1) | st.integers(0, 40),
+    st.just("") | st.text("-_.09AZaz", min_size=1, max_size=32),
 )
 
 

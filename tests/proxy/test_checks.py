@@ -10,10 +10,12 @@ import pytest
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Finding, Traits
-from keyonce.proxy.banner import banner, without_password
-from keyonce.proxy.checks import check_traits, listen_on, open_checked, refuse_errors
+from keyonce.integrations.fitness import refuse_errors
+from keyonce.proxy.banner import banner
+from keyonce.proxy.checks import check_traits, listen_on, open_checked
 from keyonce.proxy.config import load
 from keyonce.proxy.config_values import Address
+from keyonce.stores.showing import without_secrets
 
 TRAITS = Traits("paper", frozenset(Guarantee), durable=True, many_processes=True)
 FLAGS = {
@@ -78,7 +80,7 @@ def test_the_banner_keeps_the_password():
     told = banner(config, TRAITS, [], listening="127.0.0.1:1", admin=None)
 
     assert "secret" not in told
-    assert "postgresql://keyonce:***@db.example/keys" == without_password(url)
+    assert "postgresql://keyonce:***@db.example/keys" == without_secrets(url)
 
 
 def test_the_banner_says_what_is_unchecked():

@@ -17,6 +17,7 @@ from keyonce.core.rollout import Rollout, Stage
 from keyonce.http.messages import RequestHead
 from keyonce.proxy.config import Cors, load
 from keyonce.proxy.config_values import Address
+from keyonce.stores.sealed.environment import FILE, KEYS, UNTIL
 
 UPSTREAM = {"upstream": "http://127.0.0.1:8000"}
 NEEDED = UPSTREAM | {"scope": "X-Api-Key"}
@@ -223,6 +224,10 @@ def test_environment_of_others_is_not_ours():
     )
 
     load(None, NEEDED, dict.fromkeys((*cluster, "KEYONCE_REQUIRE_SERVICES", "X"), "a"))
+
+
+def test_what_a_sealed_store_reads_in_the_environment_is_no_setting():
+    load(None, NEEDED, dict.fromkeys((KEYS, FILE, UNTIL), "read by the store"))
 
 
 def test_a_misspelt_variable_is_refused():

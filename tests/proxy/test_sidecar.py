@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import time
+from contextlib import closing
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -627,3 +630,18 @@ async def test_a_rule_that_is_put_on_top_forgets_no_key(guarded, toy):
 
     assert ["true"] == again.values("idempotency-replayed")
     assert 1 == len(toy.seen)
+
+
+async def test_a_store_is_waited_for_no_longer_than_the_store_timeout(
+    guarded, tmp_path
+):
+    sidecar = await guarded('store_timeout = "300ms"')
+    held = sqlite3.connect(tmp_path / "keys.db", isolation_level=None)
+    with closing(held) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+
+        refused = await call(sidecar, key="k")
+
+    assert 503 == refused.status
+    assert time.monotonic() - began < 3  # by itself it waits for 5

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import closing
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-import pytest
+
+from tests.servers.programs import found, free_port
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
-PLACES = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/opt/homebrew/bin")
 MIB = 1024 * 1024
 SETTINGS = (
     "--bind-address=127.0.0.1",
@@ -33,20 +31,7 @@ SETTINGS = (
 
 def find(program):
     """Where *program* is; skip the test, or fail it, where it is not."""
-    path = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
-    found = shutil.which(program, path=path)
-    if found is not None:
-        return found
-    message = f"{program} is not installed: MariaDB is not tried here"
-    if os.environ.get("KEYONCE_REQUIRE_SERVICES") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def free_port():
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    return found(program, brought_by="apt-get install mariadb-server")
 
 
 class MariaDB:

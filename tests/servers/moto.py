@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from importlib.util import find_spec
 from urllib.request import Request, urlopen
 
-import pytest
+from tests.servers.programs import free_port, missing
 
 REGION = "eu-central-1"
 ENVIRONMENT = {
@@ -55,7 +54,7 @@ class Moto:
     """One server on a free port of this machine."""
 
     def __init__(self):
-        self.port = _free_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes]
 
     @property
@@ -124,13 +123,4 @@ def need_moto():
     """Skip where moto is not installed, unless services are required."""
     if find_spec("moto") is not None:
         return
-    message = "moto is not there: 'pip install moto[dynamodb] flask-cors' brings it"
-    if os.environ.get("KEYONCE_REQUIRE_SERVICES") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    missing("moto", brought_by="pip install moto[dynamodb] flask-cors")

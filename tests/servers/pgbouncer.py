@@ -13,7 +13,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.servers.postgres import PASSWORD, PATIENCE, USER, as_another, free_port
+from tests.servers.postgres import PASSWORD, PATIENCE, USER, as_another
+from tests.servers.programs import found, free_port
 
 SETTINGS = """
 [databases]
@@ -31,15 +32,15 @@ max_client_conn = 200
 
 
 def program():
-    """Where pgbouncer is, if it is anywhere."""
-    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    return None if found is None else Path(found)
+    """Where pgbouncer is; skip the test, or fail it, where it is not."""
+    return found("pgbouncer", brought_by="apt-get install pgbouncer")
 
 
 class PgBouncer:
     """Hands out a few sessions of *server*, each for one transaction."""
 
     def __init__(self, server):
+        command = program()
         prefix, user = as_another()
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="keyonce-pgbouncer-"))
@@ -53,7 +54,7 @@ class PgBouncer:
             if user is not None:
                 os.chown(each, user.pw_uid, user.pw_gid)
         self._process = subprocess.Popen(
-            [*prefix, program(), settings],
+            [*prefix, command, settings],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+
+from tests.servers.programs import free_port, missing
 
 USER = "keyonce"
 PASSWORD = "a word"
@@ -47,9 +48,12 @@ def installed():
     return found
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+def newest():
+    """The programs of the newest version; skip the test, or fail it, without any."""
+    versions = installed()
+    if not versions:
+        missing("PostgreSQL", brought_by="apt-get install postgresql")
+    return versions[max(versions, key=int)]
 
 
 def as_another():

@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from base64 import b64encode
 
 import pytest
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
+from keyonce.stores.sealed import AsyncSealed, Sealed
 from keyonce.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from keyonce.stores.sqlite.database import path_of
 from keyonce.stores.url import open_async_store, open_store
@@ -107,6 +109,51 @@ def test_a_package_that_is_missing_is_told_with_its_extra(opener, package, extra
     )
 
     assert f"pip install 'keyonce[{extra}]'" in ran.stdout
+
+
+KEY = "KEYONCE_SEAL_KEYS"
+RING = f"2026:{b64encode(b'k' * 32).decode()}"
+
+
+def test_a_sealed_store_is_any_other_with_a_word_before_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(KEY, RING)
+    url = f"sealed+sqlite:///{tmp_path}/here.db"
+
+    store, aio = open_store(url), open_async_store(url)
+
+    assert isinstance(store, Sealed)
+    assert isinstance(aio, AsyncSealed)
+    assert "sqlite" == store.traits.name
+    store.close()
+    asyncio.run(aio.close())
+
+
+def test_a_sealed_store_without_keys_is_not_opened(tmp_path, monkeypatch):
+    monkeypatch.delenv(KEY, raising=False)
+    monkeypatch.delenv(f"{KEY}_FILE", raising=False)
+
+    for opener in (open_store, open_async_store):
+        with pytest.raises(ConfigurationError, match="set KEYONCE_SEAL_KEYS"):
+            opener(f"sealed+sqlite:///{tmp_path}/here.db")
+
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("url", "mend"),
+    [
+        ("sealed+sealed+memory://", "once"),
+        ("sealed+oracle://h", "'oracle://'"),
+        ("sealed://h", "'sealed\\+' before"),
+        ("sealed+", "There is no store"),
+    ],
+)
+def test_a_sealed_url_that_cannot_work_says_why(url, mend, monkeypatch):
+    monkeypatch.setenv(KEY, RING)
+
+    for opener in (open_store, open_async_store):
+        with pytest.raises(ConfigurationError, match=mend):
+            opener(url)
 
 
 def test_naming_one_store_does_not_import_another():

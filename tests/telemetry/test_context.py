@@ -8,7 +8,7 @@ import asyncio
 from contextvars import copy_context
 
 from keyonce.core.model import Identity
-from keyonce.telemetry.context import Attending, attending, current
+from keyonce.telemetry.context import Attending, attending, current, scope_digest
 
 FIRST = Attending(Identity("acme", "POST /orders", "k1"), "orders", 1, first=True)
 INNER = Attending(Identity("acme", "send-receipt", "4711"), "receipt", 2, first=False)
@@ -67,5 +67,5 @@ def test_leaving_in_another_context_does_not_raise():
 
 
 def test_the_scope_is_named_without_being_told():
-    assert "acme" not in FIRST.scope_digest
-    assert FIRST.scope_digest == INNER.scope_digest
+    assert "acme" not in scope_digest(FIRST.identity)
+    assert scope_digest(FIRST.identity) == scope_digest(INNER.identity)

@@ -13,12 +13,15 @@ import pytest
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.events import (
     Arrived,
+    CacheAsked,
     Ended,
     Event,
+    LeaseEnded,
     LeaseGone,
     LeaseRenewed,
     Outcome,
     Purged,
+    Reconciled,
     Recorded,
     Started,
     StoreCalled,
@@ -43,7 +46,9 @@ EVENTS: list[Event] = [
     LeaseRenewed(IDENTITY),
     LeaseGone(IDENTITY, "lost"),
     Recorded(IDENTITY),
+    Reconciled(IDENTITY, "completed"),
     StoreCalled("sqlite", "claim", 0.1, failed=True),
+    CacheAsked("tiered(sqlite)", "hit"),
     Purged(7),
 ]
 
@@ -172,7 +177,9 @@ def test_every_event_is_a_row_that_names_its_key(rows):
         ("lease-renewed", "pay-4711"),
         ("lease-gone", "pay-4711"),
         ("recorded", "pay-4711"),
+        ("reconciled", "pay-4711"),
         ("store-failed", "-"),
+        ("cache-asked", "-"),
         ("purged", "-"),
     ] == found
 
@@ -233,8 +240,14 @@ def test_a_row_keeps_the_users_own_fields_and_the_exception(rows):
         (Ended("r", IDENTITY, Outcome.UNRECORDED, 0.1), "ERROR"),
         (LeaseGone(IDENTITY, "lost"), "WARNING"),
         (StoreCalled("sqlite", "claim", 0.1, failed=False), "DEBUG"),
+        (CacheAsked("tiered(sqlite)", "hit"), "DEBUG"),
+        (CacheAsked("tiered(sqlite)", "refused"), "WARNING"),
+        (CacheAsked("tiered(sqlite)", "failed"), "WARNING"),
         (StoreCalled("sqlite", "claim", 0.1, failed=True), "WARNING"),
+        (LeaseEnded(IDENTITY), "WARNING"),
         (Purged(0), "DEBUG"),
+        (Reconciled(IDENTITY, "completed"), "INFO"),
+        (Reconciled(IDENTITY, "failed"), "WARNING"),
         (Purged(3), "INFO"),
     ],
 )
@@ -244,6 +257,16 @@ def test_what_somebody_should_see_is_louder(event, level):
     LogObserver(lines.logger).notify(event)
 
     assert [level] == lines.read()
+
+
+def test_why_a_store_failed_is_told(text, rows):
+    failed = StoreCalled("redis", "claim", 0.1, failed=True, reason="It said no.")
+
+    for lines in (text, rows):
+        LogObserver(lines.logger).notify(failed)
+
+    assert text.read()[0].endswith('reason="It said no."')
+    assert "It said no." == rows.rows()[0]["reason"]
 
 
 def test_a_level_that_is_not_wanted_writes_nothing():

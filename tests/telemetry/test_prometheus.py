@@ -24,6 +24,7 @@ from keyonce.core.events import (
     LeaseRenewed,
     Outcome,
     Purged,
+    Reconciled,
     Recorded,
     Started,
     StoreCalled,
@@ -208,6 +209,7 @@ def test_stores_leases_and_purges_are_counted(counted):
         LeaseRenewed(IDENTITY),
         LeaseGone(IDENTITY, "lost"),
         Recorded(IDENTITY),
+        Reconciled(IDENTITY, "completed"),
         Purged(500),
     )
 
@@ -218,6 +220,7 @@ def test_stores_leases_and_purges_are_counted(counted):
     assert 1 == counted.value("keyonce_leases_lost_total", reason="lost")
     assert 1 == counted.value("keyonce_recorded_late_total")
     assert 500 == counted.value("keyonce_purged_total")
+    assert 1 == counted.value("keyonce_reconciled_total", answer="completed")
 
 
 def test_no_label_ever_holds_a_key_a_scope_or_a_path(counted):

@@ -15,13 +15,13 @@ from keyonce.cli.opening import (
     existing_store,
     store_option,
     store_url,
-    without_secrets,
 )
 from keyonce.cli.output import ROOMY, console, emit, json_option, pairs, plain, table
 from keyonce.cli.promises import Promise, breaks, notes_for, promises_of
 from keyonce.cli.settings import left_open, settings_of
 from keyonce.core.model import Finding
 from keyonce.http.terms import terms_of
+from keyonce.stores.showing import without_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path

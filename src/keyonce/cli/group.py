@@ -29,6 +29,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Care": {
         "purge": "Remove expired records.",
+        "migrate": "Bring the store's tables up to date.",
+        "plan": "What a store will need, for a rate and a retention.",
+        "seal-key": "Make a key for outcomes that are encrypted at rest.",
     },
 }
 
@@ -48,7 +51,9 @@ class Commands(click.Group):
         """Load the command *cmd_name*."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = import_module(f"keyonce.cli.{cmd_name}").command
+        command: click.Command = import_module(
+            f"keyonce.cli.{cmd_name.replace('-', '_')}"
+        ).command
         return command
 
     def format_commands(

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from keyonce.cli.opening import takes_store
+from keyonce.cli.opening import looks_at_store
 from keyonce.cli.output import (
     PIPED_WIDTH,
     ROOMY,
+    age,
     console,
     emit,
     fail,
@@ -34,7 +35,14 @@ from keyonce.cli.records import (
     story_of,
 )
 from keyonce.cli.settle import release, resolve
-from keyonce.cli.which import clock_of, one_key, one_record, which_options
+from keyonce.cli.which import (
+    clock_of,
+    find_shut,
+    one_key,
+    one_record,
+    which_options,
+)
+from keyonce.core.errors import RecordUnreadable
 from keyonce.core.model import Query
 from keyonce.core.states import Status
 from keyonce.telemetry.printable import escape
@@ -46,7 +54,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from keyonce.cli.which import Which
-    from keyonce.core.model import AuditRow, Record
+    from keyonce.core.model import AuditRow, Claimed, Record
     from keyonce.core.protocols import Store
 
 PAGE: Final = 500
@@ -74,7 +82,7 @@ command.add_command(release)
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N"
 )
 @json_option
-@takes_store
+@looks_at_store
 def list_(
     store: Store,
     *,
@@ -123,6 +131,8 @@ def _print_listing(terminal: Console, found: Sequence[Record], now: float) -> No
         return
     roomy = terminal.width >= ROOMY
     more = ("scope", "runs", "expires") if roomy else ()
+    if roomy and any(record.reference for record in found):
+        more = (*more, "reference")
     listing = table("key", "operation", "status", "age", *more)
     longest = max(len(escape(record.identity.key)) for record in found)
     listing.columns[0].no_wrap = longest <= UUID_WIDTH
@@ -132,9 +142,9 @@ def _print_listing(terminal: Console, found: Sequence[Record], now: float) -> No
             plain(record.identity.key),
             plain(record.identity.operation),
             status_text(record, now, apart=apart),
-            plain(span(now - record.claimed_at)),
+            plain(age(now, record.claimed_at)),
         ]
-        listing.add_row(*cells, *(_more(record, now) if roomy else ()))
+        listing.add_row(*cells, *_more(record, now)[: len(more)])
     terminal.print(listing)
 
 
@@ -144,6 +154,7 @@ def _more(record: Record, now: float) -> list[Text]:
         plain(record.identity.scope, "dim"),
         plain(record.executions),
         plain(left or "-", "dim"),
+        plain(record.reference or "-"),
     ]
 
 
@@ -151,7 +162,7 @@ def _more(record: Record, now: float) -> list[Text]:
 @one_key
 @click.option("--body", is_flag=True, help="Show the stored body too.")
 @json_option
-@takes_store
+@looks_at_store
 def show(
     store: Store,
     *,
@@ -162,14 +173,24 @@ def show(
 ) -> None:
     """Show everything about KEY: its record, its answer, what operators did."""
     record = one_record(store, key, which)
-    found = store.find(record.identity)
+    found, shut = _opened(store, record)
     if found is None:
         fail(f"The key {key!r} has just expired.", status=1)
     audits = list(store.audits(record.identity))
     if as_json:
-        emit(story_of(found.record, audits, found.now, body=body))
+        emit(story_of(found.record, audits, found.now, body=body, shut=shut))
         return
-    _print_story(console(), found.record, audits, found.now, body=body)
+    _print_story(console(), found.record, audits, found.now, body=body, shut=shut)
+
+
+def _opened(store: Store, record: Record) -> tuple[Claimed | None, str]:
+    """Find *record* with its answer, or without it and why it could not be opened."""
+    try:
+        return store.find(record.identity), ""
+    except RecordUnreadable as exc:
+        if not hasattr(store, "find_shut"):
+            raise
+        return find_shut(store, record.identity), str(exc)
 
 
 def _print_story(
@@ -179,18 +200,19 @@ def _print_story(
     now: float,
     *,
     body: bool,
+    shut: str,
 ) -> None:
     rows = rows_of(record, now)
     result = record.result
     if result is not None:
-        rows += answer_rows(result)
+        rows += answer_rows(result, shut=shut)
     rows += [("operator", _action(row, now)) for row in audits]
     terminal.print(pairs(rows))
-    if body and result is not None and result.kept and result.body:
+    if body and result is not None and result.body and not (shut or result.sealed):
         terminal.print()
         terminal.print(body_text(result.body), soft_wrap=True)
 
 
 def _action(row: AuditRow, now: float) -> Text:
     text = plain(f"{row.action} by {row.actor}, was {row.before}: {row.reason}")
-    return text.append(f"  {span(now - row.at)} ago", style="dim")
+    return text.append(f"  {age(now, row.at)} ago", style="dim")

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import click
 
@@ -19,13 +17,13 @@ from keyonce.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from keyonce.core.protocols import Store
 
 VARIABLE: Final = "KEYONCE_STORE"
 CONFIG: Final = Path("keyonce.toml")
 DEFAULT: Final = "sqlite:///keyonce.db"
-_SECRET_OPTION: Final = re.compile(r"([?&]\w*password=)[^&]*")
 
 config_option: Final = click.option(
     "--config",
@@ -41,12 +39,23 @@ store_option: Final = click.option(
 
 def takes_store(command: Callable[..., None]) -> Callable[..., None]:
     """Give *command* an open store as its first argument, chosen by options."""
+    return _taking(command, existing_store)
 
+
+def looks_at_store(command: Callable[..., None]) -> Callable[..., None]:
+    """Give *command* a store to look at, if need be without the keys that seal it."""
+    return _taking(command, looked_at)
+
+
+def _taking(
+    command: Callable[..., None],
+    opening: Callable[[str], AbstractContextManager[Store]],
+) -> Callable[..., None]:
     @store_option
     @config_option
     @wraps(command)
     def opened(*, store: str | None, config: Path | None, **options: Any) -> None:
-        with existing_store(store_url(store, config)) as found:
+        with opening(store_url(store, config)) as found:
             command(found, **options)
 
     return opened
@@ -92,42 +101,73 @@ def existing_store(url: str) -> Iterator[Store]:
     """Open the store at *url* for as long as the block lasts.
 
     Raises:
-        ConfigurationError: there is nothing to look at; nothing is created.
+        ConfigurationError: there is nothing to look at, or it is of an older version;
+            nothing is created or changed.
     """
     _refuse_missing(url)
     from keyonce.stores.url import open_store  # noqa: PLC0415 - drivers load late
 
-    store = open_store(url)
+    store = open_store(url, migrate=False)
     try:
         yield store
     finally:
         store.close()
 
 
-def _refuse_missing(url: str) -> None:
-    scheme = url.partition(":")[0].lower()
-    if scheme == "memory":
+@contextmanager
+def looked_at(url: str) -> Iterator[Store]:
+    """Open the store at *url* only to look at it.
+
+    Where the environment names no key for a sealed store, its outcomes stay shut. A
+    server that nobody would work with is looked at all the same, with a warning.
+
+    Raises:
+        ConfigurationError: as `existing_store` does.
+    """
+    from keyonce.stores.sealed.environment import names_keys  # noqa: PLC0415 - late
+    from keyonce.stores.url import beneath  # noqa: PLC0415 - as above
+
+    with existing_store(url if names_keys(os.environ) else beneath(url)) as store:
+        only_look = getattr(store, "only_look", None)
+        if only_look is not None:
+            only_look(_warn)
+        yield store
+
+
+def _warn(message: str) -> None:
+    click.echo(f"Warning: {message}", err=True)
+
+
+def refuse_memory(url: str) -> None:
+    """Refuse a store that lives in another process.
+
+    Raises:
+        ConfigurationError: and which store to name.
+    """
+    if url.partition(":")[0].lower() == "memory":
         raise ConfigurationError(
             "A memory store lives inside its own process and cannot be seen from "
             f"here. Look at a store that lasts, such as --store {DEFAULT}."
         )
-    if scheme != "sqlite":
+
+
+def _refuse_missing(url: str) -> None:
+    from keyonce.stores.url import beneath  # noqa: PLC0415 - as below
+
+    url = beneath(url)
+    if url.partition(":")[0].lower() == "tiered":
+        from keyonce.stores.tiered.address import address_of  # noqa: PLC0415 - late
+
+        _refuse_missing(address_of(url).durable)
+        return
+    refuse_memory(url)
+    if url.partition(":")[0].lower() != "sqlite":
         return
     from keyonce.stores.sqlite.database import path_of  # noqa: PLC0415 - as below
 
-    path = path_of(url)
+    path = path_of(url.partition("?")[0])
     if not path.exists():
         raise ConfigurationError(
             f"There is no SQLite store at {path}. Name the one you mean "
             f"with --store or {VARIABLE}; 'keyonce serve' makes a new one."
         )
-
-
-def without_secrets(url: str) -> str:
-    """Write *url* without the passwords in it."""
-    url = _SECRET_OPTION.sub(r"\1***", url)
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    where = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:***@{where}").geturl()

@@ -98,7 +98,12 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-_SIZES: Final = ("B", "KiB", "MiB", "GiB")
+def age(now: float, at: float) -> str:
+    """Write how long ago *at* was; a clock that is behind makes nothing negative."""
+    return span(max(0.0, now - at))
+
+
+_SIZES: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def size(count: int) -> str:

@@ -44,6 +44,14 @@ _BREAKS: Final = {
         "A network file system, a fork with an open handle, "
         "a disk that lies about fsync."
     ),
+    "postgres": (
+        "A failover to a replica that lags: 0 or 1 may become 2. fsync or "
+        "synchronous_commit off, a disk that lies about fsync."
+    ),
+    "dynamodb": (
+        "Clocks that differ by more than the declared skew, a global table that is "
+        "written in several Regions."
+    ),
     "redis": (
         "Eviction, FLUSHALL, a jump of the server's clock; a power loss where "
         "appendfsync is not always; a failover to a replica that had not heard of a "
@@ -54,8 +62,17 @@ _BREAKS: Final = {
         "innodb_flush_log_at_trx_commit = 1, a disk that lies about fsync."
     ),
 }
+_CACHED: Final = "The cache in front breaks none of them."
 _UNTESTED: Final = {
+    "memory": "",
     "sqlite": "Not tested: power loss. What is tested is killing processes.",
+    "postgres": (
+        "Not tested: power loss, failover. What is tested is killing the server."
+    ),
+    "dynamodb": (
+        "Not tested: DynamoDB itself, its concurrency and its durability. What is "
+        "tested is a server that speaks as it does (moto)."
+    ),
     "redis": "Not tested: power loss. What is tested is killing servers.",
     "mysql": (
         "Not tested: power loss, failover, and MySQL itself. What is tested is "
@@ -108,7 +125,8 @@ def promises_of(traits: Traits, *, sidecar: bool) -> list[Promise]:
 
 def breaks(traits: Traits) -> str:
     """Say what breaks the promises of this store."""
-    return _BREAKS.get(traits.name, "")
+    durable, cached = _behind_the_cache(traits.name)
+    return " ".join(filter(None, (_BREAKS.get(durable, ""), _CACHED * cached)))
 
 
 def notes_for(traits: Traits, *, unauthorised_replays: bool) -> list[str]:
@@ -119,6 +137,12 @@ def notes_for(traits: Traits, *, unauthorised_replays: bool) -> list[str]:
             "Replays are not authorised anew: whoever may still send the key gets the "
             "stored answer. Where access can be revoked, set [replay] authorize."
         )
-    if traits.name in _UNTESTED:
-        notes.append(_UNTESTED[traits.name])
-    return notes
+    durable, _ = _behind_the_cache(traits.name)
+    untested = _UNTESTED.get(durable)
+    return [*notes, untested] if untested else notes
+
+
+def _behind_the_cache(name: str) -> tuple[str, bool]:
+    """Give the name of the store that decides, and whether a cache is before it."""
+    durable = name.removeprefix("tiered(").removesuffix(")")
+    return durable, durable != name

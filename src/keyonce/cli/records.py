@@ -50,12 +50,15 @@ def fields_of(record: Record, now: float) -> dict[str, Any]:
 
 
 def story_of(
-    record: Record, audits: list[AuditRow], now: float, *, body: bool
+    record: Record, audits: list[AuditRow], now: float, *, body: bool, shut: str = ""
 ) -> dict[str, Any]:
-    """Give all that is known of *record*; the body's bytes only if *body* is set."""
+    """Give all that is known of *record*; the body's bytes only if *body* is set.
+
+    *shut* says why the answer could not be opened, if so: then it is left out.
+    """
     story = fields_of(record, now)
     story["fingerprint_scheme"] = record.fingerprint and record.fingerprint.scheme
-    story["response"] = record.result and _response(record.result, body=body)
+    story["response"] = record.result and _response(record.result, body=body, shut=shut)
     story["audit"] = [audit_fields(row) for row in audits]
     return story
 
@@ -71,7 +74,12 @@ def audit_fields(row: AuditRow) -> dict[str, Any]:
     }
 
 
-def _response(result: StoredResult, *, body: bool) -> dict[str, Any]:
+def _response(result: StoredResult, *, body: bool, shut: str) -> dict[str, Any]:
+    if shut:
+        sealed = result.sealed or None
+        return {"status": result.status, "sealed": sealed, "unreadable": shut}
+    if result.sealed:
+        return {"status": result.status, "sealed": result.sealed}
     answer: dict[str, Any] = {
         "status": result.status,
         "headers": [
@@ -142,9 +150,15 @@ def _moment(at: float, now: float) -> Text:
     return plain(instant(at)).append(f"  {far}", style="dim")
 
 
-def answer_rows(result: StoredResult) -> list[tuple[str, Text]]:
-    """Write the head of the stored answer."""
+def answer_rows(result: StoredResult, *, shut: str = "") -> list[tuple[str, Text]]:
+    """Write the head of the stored answer, or why it is *shut*."""
     rows = [("answer", plain(_status_line(result.status), "bold"))]
+    if shut:
+        return [*rows, ("", plain(shut, "yellow"))]
+    if result.sealed:
+        told = f"sealed under the key {result.sealed!r}: it opens with 'sealed+'"
+        mend = "before the store's URL, and the key in KEYONCE_SEAL_KEYS"
+        return [*rows, ("", plain(f"{told} {mend}"))]
     rows += [
         ("", plain(f"{name.decode('latin-1')}: {value.decode('latin-1')}"))
         for name, value in result.headers

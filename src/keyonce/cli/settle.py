@@ -7,6 +7,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
@@ -16,7 +17,9 @@ from keyonce.cli.output import console, emit, json_option
 from keyonce.cli.records import fields_of, status_text
 from keyonce.cli.responses import built_response, parse_response
 from keyonce.cli.which import clock_of, one_key, one_record
-from keyonce.core.model import Settlement
+from keyonce.core.errors import ConfigurationError, RecordUnreadable
+from keyonce.core.model import Query, Settlement
+from keyonce.core.states import Status
 from keyonce.http.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from keyonce.cli.which import Which
     from keyonce.core.model import Record, StoredResult
     from keyonce.core.protocols import Store
+
+LOOKED_AT: Final = 20  # outcomes, for whether this is a sealed store
 
 _OPTIONS: Final = (
     click.option("--reason", required=True, help="Why; it goes to the audit."),
@@ -36,6 +41,11 @@ _OPTIONS: Final = (
         default="24h",
         show_default=True,
         help="How long the record lives on, or 'forever'.",
+    ),
+    click.option(
+        "--unreadable",
+        is_flag=True,
+        help="Give up, for good, an outcome that the seal keys at hand do not open.",
     ),
     click.option("--yes", is_flag=True, help="Do not ask."),
     json_option,
@@ -55,8 +65,9 @@ def _settling(command: Callable[..., Any]) -> Callable[..., Any]:
 def release(store: Store, /, *, key: str, which: Which, **how: Any) -> None:
     """Free KEY: the work did NOT happen, and the next attempt may run it.
 
-    Only an unknown key can be released. If the work did happen after all, the
-    next attempt does it a second time: look before you release.
+    Only an unknown key can be released, or one whose answer nobody can read. If the
+    work did happen after all, the next attempt does it a second time: look before
+    you release.
     """
     record = one_record(store, key, which)
     _settle(store, record, None, **how)
@@ -73,6 +84,11 @@ def release(store: Store, /, *, key: str, which: Which, **how: Any) -> None:
 @click.option("--status", type=click.IntRange(200, 599), help="Or only a status,")
 @click.option("--header", "headers", multiple=True, metavar="'N: v'", help="headers,")
 @click.option("--body", type=click.File("rb"), help="and the bytes of a body.")
+@click.option(
+    "--unsealed",
+    is_flag=True,
+    help="Store it in the clear, though other outcomes here are sealed.",
+)
 @_settling
 @takes_store
 def resolve(
@@ -85,11 +101,12 @@ def resolve(
     status: int | None,
     headers: tuple[str, ...],
     body: IO[bytes] | None,
+    unsealed: bool,
     **how: Any,
 ) -> None:
     """Complete KEY: the work DID happen, and this is the answer for every retry.
 
-    Only an unknown key can be resolved.
+    Only an unknown key can be resolved, or one whose answer nobody can read.
     """
     if (raw is None) == (status is None):
         raise click.UsageError(
@@ -104,7 +121,34 @@ def resolve(
         else built_response(status or 0, headers, body.read() if body else b"")
     )
     record = one_record(store, key, which)
+    if not unsealed:
+        _refuse_in_the_clear(store)
     _settle(store, record, result, **how)
+
+
+def _refuse_in_the_clear(store: Store) -> None:
+    """Refuse an answer that a sealed service would never open.
+
+    Raises:
+        ConfigurationError: others in *store* are sealed, and it does not seal.
+    """
+    if store.traits.sealed:
+        return
+    for record in store.records(Query(status=Status.COMPLETED, limit=LOOKED_AT)):
+        if _is_sealed(store, record):
+            raise ConfigurationError(
+                "Outcomes in this store are sealed, and the service would refuse one "
+                "in the clear: write 'sealed+' before the store's URL, with the keys "
+                "in KEYONCE_SEAL_KEYS. Where sealing was given up, say --unsealed."
+            )
+
+
+def _is_sealed(store: Store, record: Record) -> bool:
+    found = None
+    with suppress(RecordUnreadable):
+        found = store.find(record.identity)
+    result = found and found.record.result
+    return bool(result and result.sealed)
 
 
 def _settle(
@@ -115,6 +159,7 @@ def _settle(
     reason: str,
     actor: str | None,
     retention: str,
+    unreadable: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -124,6 +169,7 @@ def _settle(
         actor=actor or _who(),
         result=result,
         retention_for=_seconds(retention),
+        unreadable=unreadable,
     )
     if not yes and sys.stdin.isatty():
         _ask(record, command, clock_of(store, [record]))

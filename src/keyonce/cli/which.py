@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from shlex import quote
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from keyonce.cli.output import fail
+from keyonce.core.errors import RecordUnreadable
 from keyonce.core.model import Query
 from keyonce.http.messages import RequestHead
 from keyonce.http.scope import by_header
@@ -20,7 +22,7 @@ from keyonce.telemetry.printable import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from keyonce.core.model import Record
+    from keyonce.core.model import Claimed, Identity, Record
     from keyonce.core.protocols import Store
 
 SHOWN: Final = 20
@@ -119,10 +121,18 @@ def _ambiguous(found: Sequence[Record]) -> str:
     )
 
 
+def find_shut(store: Store, identity: Identity) -> Claimed | None:
+    """Find a record without opening its outcome, where the store seals outcomes."""
+    find = getattr(store, "find_shut", store.find)
+    found: Claimed | None = find(identity)
+    return found
+
+
 def clock_of(store: Store, found: Sequence[Record]) -> float:
     """Read the store's clock, cheaply if one of *found* is still there."""
     for record in found[:1]:
-        seen = store.find(record.identity)
-        if seen is not None:
-            return seen.now
+        with suppress(RecordUnreadable):
+            seen = find_shut(store, record.identity)
+            if seen is not None:
+                return seen.now
     return store.stats().now if found else 0.0

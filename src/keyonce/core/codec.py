@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stored result as bytes and back, for stores that keep one blob.
 
-    frame   = version:1 flags:1 status:2 headers:2 [size:8] lengths texts body crc:4
+    frame   = version:1 flags:1 status:2 headers:2 [size:8] lengths texts [seal] body
+              crc:4
     lengths = (name:2 value:4)*
     texts   = (name value)*
+    seal    = length:1 key-id
 
 Numbers are big-endian, but for the CRC-32 of all before it: written the other
 way round, it makes the CRC of every whole frame one constant. A frame is a
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 _VERSION: Final = 1
 _KEPT: Final = 1
 _SIZED: Final = 2  # the size is not the length of the body
+_SEALED: Final = 4  # the body is an envelope: the id of its key is told
+_FLAGS: Final = _KEPT | _SIZED | _SEALED
+
+_LONGEST_NAME: Final = 255
 
 _HEAD: Final = struct.Struct(">BBHH")
 _SIZE: Final = struct.Struct(">Q")
@@ -59,6 +65,8 @@ def encode(result: StoredResult) -> bytes:
     if result.size != len(body):
         flags, layout = flags | _SIZED, _HEAD.format + "Q" + "HI" * count
         numbers = chain((result.size,), numbers)
+    if result.sealed:
+        flags, joined = flags | _SEALED, joined + _named(result.sealed)
     try:
         head = struct.pack(layout, _VERSION, flags, result.status, count, *numbers)
     except struct.error:
@@ -83,7 +91,7 @@ def decode(data: bytes) -> StoredResult:
 
 def _decode(data: bytes) -> StoredResult:
     version, flags, status, count = _HEAD.unpack_from(data)
-    if version != _VERSION or flags & ~(_KEPT | _SIZED):
+    if version != _VERSION or flags & ~_FLAGS:
         raise RecordUnreadable(
             f"A stored outcome is of a kind ({version}, {flags}) that this version "
             "of keyonce does not read. A newer one wrote it, or it is damaged."
@@ -101,11 +109,12 @@ def _decode(data: bytes) -> StoredResult:
     texts, end = _cut(data, start, lengths)
     if end > len(data) - _CRC.size:
         raise RecordUnreadable("A stored outcome is forged: a header has no end.")
-    body = data[end : -_CRC.size]
+    sealed, at = _seal(data, end) if flags & _SEALED else ("", end)
+    body = data[at : -_CRC.size]
     headers = tuple(zip(texts[::2], texts[1::2], strict=True))
     if size is None:
         size = len(body)
-    result = StoredResult(status, headers, body, bool(flags & _KEPT), size)
+    result = StoredResult(status, headers, body, bool(flags & _KEPT), size, sealed)
     if (fault := _fault(result, texts, data[start:end])) is not None:
         raise RecordUnreadable(f"A stored outcome is forged: {fault}.")
     return result
@@ -118,6 +127,32 @@ def _cut(data: bytes, at: int, lengths: Iterable[int]) -> tuple[list[bytes], int
         texts.append(data[at:end])
         at = end
     return texts, at
+
+
+def _named(key_id: str) -> bytes:
+    """Write the id of the key of an envelope.
+
+    Raises:
+        StoreError: it is none.
+    """
+    name = key_id.encode("ascii", "replace")
+    if len(name) > _LONGEST_NAME or _no_name(name):
+        raise StoreError("This outcome cannot be stored: its key has no proper id.")
+    return bytes((len(name),)) + name
+
+
+def _seal(data: bytes, at: int) -> tuple[str, int]:
+    """Read the id of the key of an envelope, and where the envelope begins."""
+    (length,) = struct.unpack_from("B", data, at)
+    end = at + 1 + length
+    name = data[at + 1 : end]
+    if end > len(data) - _CRC.size or _no_name(name):
+        raise RecordUnreadable("A stored outcome is forged: its key has no id.")
+    return name.decode("ascii"), end
+
+
+def _no_name(name: bytes) -> bool:
+    return not name or bool(name.translate(None, _TOKEN))
 
 
 def _fault(result: StoredResult, texts: list[bytes], joined: bytes) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
+from keyonce.core.errors import RecordUnreadable
 from keyonce.core.model import Lease
 from keyonce.core.states import Status
 from keyonce.core.transitions import lease_ended
@@ -55,9 +56,14 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The work began and nobody can say whether it was done."""
+    """The work began and nobody can say whether it was done.
+
+    *asked_again_in* is in how many seconds the author's reconcile hook is asked
+    next; None where there is none, and an operator has to find out.
+    """
 
     record: Record
+    asked_again_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,11 @@ Decision = Proceed | Replay | InFlight | Mismatch | Unknown | Expired | Incompar
 def decide(
     record: Record, fingerprint: Fingerprint, owner: bytes, now: float
 ) -> Decision:
-    """Say what *record* means for an attempt that claimed as *owner*."""
+    """Say what *record* means for an attempt that claimed as *owner*.
+
+    Raises:
+        RecordUnreadable: its outcome is sealed, and the store has no keys.
+    """
     status, theirs = record.status, record.fingerprint
     if status is Status.IN_PROGRESS and record.owner == owner:
         return Proceed(lease_of(record))
@@ -91,10 +101,22 @@ def decide(
     if not compare_digest(theirs.digest, fingerprint.digest):
         return Mismatch(record)
     if status is Status.COMPLETED:
-        return Replay(record)
+        return _replay(record)
     if status is Status.UNKNOWN:
         return Unknown(record)
     return InFlight(record, max(0.0, now - record.claimed_at), lease_ended(record, now))
+
+
+def _replay(record: Record) -> Replay:
+    """Give *record* as the answer: never an envelope in place of an outcome."""
+    if record.result is not None and record.result.sealed:
+        raise RecordUnreadable(
+            f"The outcome of a key in scope {record.identity.scope!r} is sealed under "
+            f"the key {record.result.sealed!r}, and this store has no keys. Nothing "
+            "was run. Open the store with its key ring: Sealed(store, ring), or "
+            "'sealed+' before its URL."
+        )
+    return Replay(record)
 
 
 def lease_of(record: Record) -> Lease:
@@ -106,4 +128,7 @@ def lease_of(record: Record) -> Lease:
         record.executions,
         record.claimed_at,
         record.lease_for,
+        record.created_at,
+        record.crashes,
+        record.steps,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from keyonce.core.model import StoredResult
+    from keyonce.core.model import Record, StoredResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,21 @@ class Unclear:
     reason: str
 
 
-Ending = Keep | Free | Unclear
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Nobody can say, and nothing may run again before somebody has looked.
+
+    Under every guarantee the key becomes UNKNOWN.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The outcome is stored already, in one transaction with the effect."""
+
+    record: Record
+
+
+Ending = Keep | Free | Unclear | Park

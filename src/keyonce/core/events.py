@@ -95,6 +95,8 @@ class Ended:
     *would* is set while observing: the outcome that enforcing would have had.
     *key_age* is how long the record had existed, in seconds, for a retry.
     *weak* says why the key looks badly made (``sequential``, ``short``), if so.
+    *reference* is what the work noted of its effect, if it did.
+    *reason* is what the store said where that decided, without any secret.
     """
 
     rule: str
@@ -105,16 +107,34 @@ class Ended:
     would: Outcome | None = None
     key_age: float | None = None
     weak: str | None = None
+    reference: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreCalled:
-    """One store verb took *took* seconds; *failed* when it did not answer."""
+    """One store verb took *took* seconds; *failed* when it did not answer.
+
+    *reason* is then what the store said, without any secret.
+    """
 
     store: str
     verb: str
     took: float
     failed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAsked:
+    """The cache of a tiered store was asked, and *answer* is how that went.
+
+    ``hit``, ``miss`` (a claim went to the durable store), ``refused`` (what it held was
+    torn, forged, or not for this) or ``failed`` (it is left alone for a while).
+    """
+
+    store: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +156,33 @@ class LeaseGone:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """A claim ended the lease of an owner who vanished: the key is now unknown.
+
+    Told where the claim was made, which is elsewhere than where the work had run.
+    """
+
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """An outcome that could not be stored at first was stored later."""
 
     identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The hook was asked about a key whose outcome is unknown.
+
+    *answer* is what came of it: ``completed``, ``never-happened``,
+    ``still-unknown``, ``failed`` (the hook raised, or gave no answer that can be
+    used) or ``overtaken`` (somebody else had settled it).
+    """
+
+    identity: Identity
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +197,12 @@ Event = (
     | Started
     | Ended
     | StoreCalled
+    | CacheAsked
     | LeaseRenewed
     | LeaseGone
+    | LeaseEnded
     | Recorded
+    | Reconciled
     | Purged
 )
 

@@ -53,16 +53,16 @@ def write_field_map(tree: Tree, key: bytes) -> bytes:
     return b"".join(out)
 
 
-def differing_fields(tree: Tree, key: bytes, recorded: bytes) -> tuple[str, ...]:
+def differing_fields(tree: Tree, key: bytes, recorded: bytes) -> tuple[str, ...] | None:
     """Point (RFC 6901) at what is changed, added or missing in *tree*.
 
-    At most 64 pointers, in the order of the recorded map. None at all for a map
-    that is empty, torn, or of a newer kind.
+    At most 64 pointers, in the order of the recorded map. None for a map that is
+    empty, torn, or of a newer kind.
     """
     try:
         node = _read_map(recorded)
     except (IndexError, ValueError):
-        return ()
+        return None
     return tuple(islice(_differing(node, tree, _keyed(key), ""), MAX_DIFFERING))
 
 

@@ -153,19 +153,20 @@ class Fingerprinter:
 
     def differing(
         self, source: FingerprintSource, recorded: Fingerprint, fields: bytes
-    ) -> tuple[str, ...]:
+    ) -> tuple[str, ...] | None:
         """Point at the JSON fields in which *source* differs from a record.
 
         *recorded* and *fields* are the fingerprint and the field map of the
-        record. JSON pointers (RFC 6901), at most 64, without values; none where
-        the difference is not in the fields of two JSON bodies.
+        record. JSON pointers (RFC 6901), at most 64, without values. Empty where
+        the fields look alike: then it is the query, the media type or a header
+        that differs. None where it cannot be told, as with other bodies.
         """
         if recorded.scheme != self.scheme:
             other = self._under(recorded.scheme)
-            return () if other is None else other.differing(source, recorded, fields)
+            return None if other is None else other.differing(source, recorded, fields)
         document = source.document(self._exclude) if fields else None
         if document is None:
-            return ()
+            return None
         key = self._field_key(recorded.digest)
         return differing_fields(document.tree, key, fields)
 

@@ -48,7 +48,8 @@ class StoredResult:
 
     *kept* is false when the body was too large to keep: then *body* is empty
     and the work still counts as done. *size* is the length of the body as it
-    was sent.
+    was sent. *sealed* is the id of the key that the outcome is encrypted under:
+    then *body* is its envelope, and only a store that knows the key can read it.
     """
 
     status: int
@@ -56,6 +57,7 @@ class StoredResult:
     body: bytes = b""
     kept: bool = True
     size: int = 0
+    sealed: str = ""
 
 
 class Record(NamedTuple):
@@ -63,7 +65,8 @@ class Record(NamedTuple):
 
     *executions* counts runs of the work under a claim; *crashes* counts those
     that vanished without a word since the last clear end. *owner* is the token
-    of the last claim. *fields* is the field map beside the fingerprint.
+    of the last claim. *fields* is the field map beside the fingerprint, *steps*
+    what the work has noted of its finished parts (``core.steps``).
     """
 
     identity: Identity
@@ -84,6 +87,7 @@ class Record(NamedTuple):
     result: StoredResult | None = None
     reference: str | None = None
     reason: str | None = None
+    steps: bytes = b""
 
 
 def no_fields(_digest: bytes) -> bytes:
@@ -132,7 +136,11 @@ class Claimed(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The right to do the work until a time, and its fence, the owner token."""
+    """The right to do the work until a time, and its fence, the owner token.
+
+    *born_at* is when the key was first claimed; *crashes* counts the executions
+    that vanished just before this one; *steps* is what they noted.
+    """
 
     identity: Identity
     owner: bytes
@@ -140,6 +148,9 @@ class Lease(NamedTuple):
     execution: int
     claimed_at: float
     lasts_for: float
+    born_at: float = 0.0
+    crashes: int = 0
+    steps: bytes = b""
 
 
 class Completion(NamedTuple):
@@ -157,12 +168,28 @@ class Completion(NamedTuple):
     reference: str | None = None
 
 
+class Note(NamedTuple):
+    """The store command by which an owner at work writes down how far it got.
+
+    What is None stays as it is.
+    """
+
+    identity: Identity
+    owner: bytes
+    steps: bytes | None = None
+    reference: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What an operator decides about a record whose outcome is unknown.
 
     With a *result* the record is resolved as completed; without one it is
-    released and the next attempt runs. *reason* and *actor* go to the audit.
+    released and the next attempt runs. *reason* and *actor* go to the audit. An
+    outcome that a sealed store cannot open is given up only with *unreadable*, for
+    good. A store settles a completed record only *in_place_of* exactly the outcome
+    that it has, which such a store says. With
+    *execution* the decision holds for that run of the work only.
     """
 
     identity: Identity
@@ -170,6 +197,9 @@ class Settlement:
     actor: str
     result: StoredResult | None = None
     retention_for: float | None = 86_400.0
+    unreadable: bool = False
+    in_place_of: StoredResult | None = None
+    execution: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +233,22 @@ class Query:
 class StoreStats:
     """How many records there are by status, and what they occupy.
 
-    *oldest* gives the earliest claim of each status, on the store's clock.
+    *oldest* gives the earliest claim of each status, on the store's clock. *expired*
+    says how many of the records are past their retention and wait to be purged.
+    *stored_bytes* is the whole, the three others are its parts where the store tells
+    them: outcomes that lie within their records count as records. With *estimated*
+    what has ended is counted by a sample; what is open is always counted exactly.
     """
 
     counts: dict[Status, int]
     oldest: dict[Status, float]
     stored_bytes: int | None
     now: float
+    expired: int | None = None
+    record_bytes: int | None = None
+    outcome_bytes: int | None = None
+    index_bytes: int | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +270,8 @@ class Traits:
 
     *largest_result* is the store's own bound on one kept outcome, in bytes.
     *immediate* says that its async verbs never wait, so that nothing can be
-    cancelled half-way.
+    cancelled half-way. *sealed* says that outcomes are encrypted below it, so that
+    what it gives away is in the clear.
     """
 
     name: str
@@ -240,3 +280,4 @@ class Traits:
     many_processes: bool
     largest_result: int | None = None
     immediate: bool = False
+    sealed: bool = False

@@ -16,6 +16,8 @@ from keyonce.core.rollout import Rollout, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from keyonce.core.reconcile import Reconcile
+
 _E = TypeVar("_E", bound=StrEnum)
 
 MIB: Final = 1024 * 1024
@@ -103,7 +105,10 @@ class Policy:
     is asked on every request: a flag. *max_executions* is how many workers in
     a row may vanish over one key before it is parked as unknown. *retention*
     counts from completion; ``"forever"`` must be said by name. *late_for* is how
-    long tombstones refuse late retries when *after_expiry* is ``refuse``.
+    long tombstones refuse late retries when *after_expiry* is ``refuse``. *reconcile*
+    asks the outside world what came of work whose outcome is unknown; an attempt that
+    meets such a key waits *reconcile_timeout* for it. *show_reference* lets callers
+    see what the work noted of its effect.
 
     Raises:
         ConfigurationError: a value that cannot work, naming it.
@@ -129,6 +134,9 @@ class Policy:
     max_request: int = 64 * MIB
     max_response: int = 16 * MIB
     forward_key: ForwardKey = ForwardKey.FORWARD
+    reconcile: Reconcile | None = None
+    reconcile_timeout: timedelta = timedelta(seconds=5)
+    show_reference: bool = False
     terms: Terms = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -136,13 +144,19 @@ class Policy:
         for name, kind in _WORDS:
             object.__setattr__(self, name, _word(name, kind, getattr(self, name)))
         object.__setattr__(self, "mode", _mode(self.mode))
-        for name in ("lease", "work_limit", "retention", "patience", "late_for"):
+        for name in _SPANS:
             _check_span(name, getattr(self, name))
         _check_whole("max_executions", self.max_executions, least=1)
         _check_whole("max_request", self.max_request, least=1)
         _check_whole("max_response", self.max_response, least=0)
         if self.mismatch_status not in (400, 409, 422):
             message = f"mismatch_status is 422, 409 or 400, not {self.mismatch_status}."
+            raise ConfigurationError(message)
+        if self.reconcile is not None and not callable(self.reconcile):
+            message = (
+                "reconcile is a function that is asked about work of unknown outcome, "
+                f"not {self.reconcile!r}."
+            )
             raise ConfigurationError(message)
         object.__setattr__(self, "terms", self._terms())
 
@@ -166,6 +180,14 @@ class Policy:
         )
 
 
+_SPANS: Final = (
+    "lease",
+    "work_limit",
+    "retention",
+    "patience",
+    "late_for",
+    "reconcile_timeout",
+)
 _WORDS: Final = (
     ("guarantee", Guarantee),
     ("in_flight", InFlightAnswer),

@@ -9,10 +9,10 @@ same command with the same token is then safe.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from keyonce.core.model import (
         AuditRow,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
@@ -58,6 +59,13 @@ class Store(Protocol):
         """Prolong the lease if *owner* still holds it, else None.
 
         An UNKNOWN record of this owner comes back as it is, not prolonged.
+        """
+
+    def note(self, command: Note) -> bool:
+        """Write down how far the work got, if *command.owner* still holds the key.
+
+        Says whether it does. What was noted outlives the execution: the next one
+        finds it in the record that its claim gives, until the work is completed.
         """
 
     def find(self, identity: Identity) -> Claimed | None:
@@ -116,6 +124,9 @@ class AsyncStore(Protocol):
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         """Prolong the lease if *owner* still holds it, else None."""
 
+    async def note(self, command: Note) -> bool:
+        """Write down how far the work got, if *command.owner* still holds the key."""
+
     async def find(self, identity: Identity) -> Claimed | None:
         """Read one record with its result, seen through retention."""
 
@@ -146,6 +157,159 @@ class GlancingStore(AsyncStore, Protocol):
 
     def glance(self, identity: Identity) -> Claimed | None:
         """Read one record like ``find``, at once; None also when it cannot tell."""
+
+
+class Watch(Protocol):
+    """An ear at the end of one record."""
+
+    @property
+    def in_force(self) -> bool:
+        """Whether news would be heard now; *wake* is called when this changes."""
+
+    def close(self) -> None:
+        """Listen no more. Closing twice is fine."""
+
+
+class AnnouncingStore(Store, Protocol):
+    """A Store that tells other processes when the work on a record has ended.
+
+    Whoever waits opens a watch, and once that is in force has the end announced.
+    News is a kindness, never a promise: it may be lost, late or for nothing, so
+    whoever hears it looks, and whoever hears nothing looks now and then.
+    """
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        """Have *wake* called, from any thread, soon after the record's end.
+
+        It has ended when it is completed, released, unknown or settled. Does
+        not wait for anything. None: nothing will tell here.
+        """
+
+    def announce(self, identity: Identity) -> bool:
+        """Have the end of the work be told to those who watch; never blocks.
+
+        False: nobody is at work now, or the record is locked: look again.
+        """
+
+
+class AsyncAnnouncingStore(AsyncStore, Protocol):
+    """An AsyncStore that tells like AnnouncingStore."""
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        """Have *wake* called, from any thread, soon after the record's end."""
+
+    async def announce(self, identity: Identity) -> bool:
+        """Have the end of the work be told to those who watch; never blocks."""
+
+
+class Joined(Protocol):
+    """Two verbs inside a transaction that the caller began and will end.
+
+    They see what it sees and are undone with it; nothing here commits, rolls back
+    or leaves a setting of the session changed. What the driver raises of the
+    caller's own transaction (a serialization failure, a deadlock) goes through as
+    it is: roll back and run the whole again.
+
+    Raises:
+        ConfigurationError: no transaction is open, or it is not one of the store's
+            own database; found before anything is written.
+    """
+
+    def claim(self, command: Claim, *, lock_timeout: float) -> Claimed | None:
+        """Claim like ``Store.claim``, but nobody sees it before the commit.
+
+        A duplicate waits for the transaction that holds the key, up to
+        *lock_timeout* seconds; then None, and the caller's transaction goes on.
+        """
+
+    def complete(self, command: Completion) -> Record | None:
+        """Store the outcome if *command.owner* still holds the key.
+
+        Gives the record as it now is, or None when it is gone. Only when it is
+        COMPLETED with that owner may the caller commit; else it rolls back.
+        """
+
+
+class Transaction(Protocol):
+    """The transaction on a caller's connection, by the driver's own means.
+
+    What the driver raises goes through as it is.
+    """
+
+    def is_open(self) -> bool:
+        """Whether one was begun, by whomever."""
+
+    def begin(self) -> None:
+        """Begin one; in SQLite with the write lock."""
+
+    def commit(self) -> None:
+        """Commit what ``begin`` began."""
+
+    def rollback(self) -> None:
+        """Undo what ``begin`` began."""
+
+    def repeats(self, error: BaseException) -> bool:
+        """Whether *error* says that all is undone, and may do when it is run again.
+
+        That is a serialization failure, a deadlock, or a file that is busy.
+        """
+
+
+class JoiningStore(Store, Protocol):
+    """A Store in a database that effects can live in, too."""
+
+    def joined(self, connection: Any) -> Joined:
+        """Give the verbs inside the open transaction of *connection*.
+
+        Raises:
+            ConfigurationError: it is no connection that this store can join.
+        """
+
+    def transaction(self, connection: Any) -> Transaction:
+        """Say how a transaction on *connection* begins and ends, by its driver.
+
+        Raises:
+            ConfigurationError: it is no connection that this store can join.
+        """
+
+
+class AsyncJoined(Protocol):
+    """Joined for event loops."""
+
+    async def claim(self, command: Claim, *, lock_timeout: float) -> Claimed | None:
+        """Claim like ``AsyncStore.claim``, but nobody sees it before the commit."""
+
+    async def complete(self, command: Completion) -> Record | None:
+        """Store the outcome if *command.owner* still holds the key."""
+
+
+class AsyncTransaction(Protocol):
+    """Transaction for event loops."""
+
+    async def is_open(self) -> bool:
+        """Whether one was begun, by whomever."""
+
+    async def begin(self) -> None:
+        """Begin one."""
+
+    async def commit(self) -> None:
+        """Commit what ``begin`` began."""
+
+    async def rollback(self) -> None:
+        """Undo what ``begin`` began."""
+
+    def repeats(self, error: BaseException) -> bool:
+        """Whether *error* says that all is undone, and may do when it is run again."""
+
+
+class AsyncJoiningStore(AsyncStore, Protocol):
+    """An AsyncStore in a database that effects can live in, too."""
+
+    def joined(self, connection: Any) -> AsyncJoined:
+        """Give the verbs inside the open transaction of *connection*."""
+
+    def transaction(self, connection: Any) -> AsyncTransaction:
+        """Say how a transaction on *connection* begins and ends, by its driver."""
 
 
 class TokenSource(Protocol):

@@ -23,7 +23,7 @@ from keyonce.core.model import Record
 from keyonce.core.states import Status
 
 if TYPE_CHECKING:
-    from keyonce.core.model import Claim, Completion, Settlement
+    from keyonce.core.model import Claim, Completion, Note, Settlement
 
 
 class Change(NamedTuple):
@@ -55,6 +55,7 @@ def entomb(record: Record) -> Record:
         fields=b"",
         result=None,
         expires_at=record.late_until,
+        steps=b"",
     )
 
 
@@ -64,8 +65,7 @@ def claim(stored: Record | None, command: Claim, now: float) -> Change:
     if record is None:
         return Change(_begun(command, now, executions=1), written=True)
     if record.status is Status.RELEASED:
-        again = _begun(command, now, executions=record.executions + 1)
-        return Change(again._replace(created_at=record.created_at), written=True)
+        return Change(_again(record, command, now), written=True)
     if record.status is not Status.IN_PROGRESS or record.owner == command.owner:
         return Change(record, written=False)
     if not _may_be_ended(record, command, now):
@@ -88,6 +88,14 @@ def _begun(command: Claim, now: float, *, executions: int) -> Record:
         now + command.lease_for,
         fingerprint,
         command.field_map(fingerprint.digest),
+    )
+
+
+def _again(record: Record, command: Claim, now: float) -> Record:
+    """Begin anew where *record* left off: finished steps are not repeated."""
+    begun = _begun(command, now, executions=record.executions + 1)
+    return begun._replace(
+        created_at=record.created_at, reference=record.reference, steps=record.steps
     )
 
 
@@ -117,8 +125,7 @@ def _end_of_lease(record: Record, command: Claim, now: float) -> Change:
     if crashes >= command.max_crashes:
         ended = _unknown(record, "parked", now)
         return Change(ended._replace(crashes=crashes), written=True)
-    again = _begun(command, now, executions=record.executions + 1)
-    again = again._replace(created_at=record.created_at, crashes=crashes)
+    again = _again(record, command, now)._replace(crashes=crashes)
     return Change(again, written=True)
 
 
@@ -140,6 +147,20 @@ def renew(record: Record | None, owner: bytes, now: float) -> Change | None:
     if record.status is Status.UNKNOWN:
         return Change(record, written=False)
     return None
+
+
+def note(record: Record | None, command: Note) -> Change | None:
+    """Write down how far the owner's work got; None when it holds the key no more.
+
+    An unknown record takes notes as well: its owner may still complete it.
+    """
+    if record is None or record.owner != command.owner or record.status not in _OPEN:
+        return None
+    steps = record.steps if command.steps is None else command.steps
+    noted = record._replace(
+        steps=steps, reference=command.reference or record.reference
+    )
+    return Change(noted, written=noted != record)
 
 
 def complete(record: Record | None, command: Completion, now: float) -> Change | None:
@@ -252,14 +273,27 @@ def settle(record: Record | None, command: Settlement, now: float) -> Change:
             "Wait for it, or stop the worker and try again when the lease has ended."
         )
         raise SettlementRefused(message)
-    if record.status not in _OPEN:
+    if record.status not in _OPEN and not _is_given_up(record, command):
         message = f"The record is {record.status.word}: only unknown ones are settled."
+        raise SettlementRefused(message)
+    if command.execution not in (None, record.executions):
+        message = "The work has been run again since: look at it anew."
         raise SettlementRefused(message)
     return Change(_settled(record, command, now), written=True)
 
 
+def _is_given_up(record: Record, command: Settlement) -> bool:
+    """Whether it is completed with the very outcome that nobody can open."""
+    given_up = command.in_place_of
+    return (
+        record.status is Status.COMPLETED
+        and given_up is not None
+        and record.result == given_up
+    )
+
+
 def _settled(record: Record, command: Settlement, now: float) -> Record:
-    unowned = record._replace(owner=b"")
+    unowned = record._replace(owner=b"", result=None, late_until=None)
     if command.result is None:
         return _released(unowned, "operator", command.retention_for, now)
     return unowned._replace(
@@ -269,6 +303,7 @@ def _settled(record: Record, command: Settlement, now: float) -> Record:
         crashes=0,
         ended_at=now,
         expires_at=_after(now, command.retention_for),
+        steps=b"",
     )
 
 

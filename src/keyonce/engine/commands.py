@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
-    from keyonce.core.model import Claim, Claimed, Completion, Identity
+    from keyonce.core.model import (
+        Claim,
+        Claimed,
+        Completion,
+        Identity,
+        Note,
+        Query,
+        Settlement,
+    )
     from keyonce.core.protocols import AsyncStore, Store
     from keyonce.engine.flight import Seat
 
@@ -45,6 +53,36 @@ class AwaitNews:
     seat: Seat
     seen: int
     seconds: float
+
+
+@dataclass(slots=True)
+class Waits:
+    """Say that *seat* begins to wait for the end of another's work. Answer: None."""
+
+    seat: Seat
+
+
+@dataclass(slots=True)
+class Hearken:
+    """Listen for the end of the work, in whatever process, as long as *seat* waits.
+
+    Answer: whether the news would be heard now; None when too many wait already
+    (bool | None).
+    """
+
+    seat: Seat
+
+
+@dataclass(slots=True)
+class AwaitEnd:
+    """Wait for what *seat* hearkens to, at most *seconds*, or *about* that.
+
+    Answer: None.
+    """
+
+    seat: Seat
+    seconds: float
+    about: bool
 
 
 @dataclass(slots=True)
@@ -116,6 +154,18 @@ class AbandonKey:
 
 
 @dataclass(slots=True)
+class NoteKey:
+    """Answer: whether the owner still holds the key (bool)."""
+
+    note: Note
+    verb: ClassVar = "note"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.note(self.note)
+
+
+@dataclass(slots=True)
 class FindKey:
     """Answer: the store's Claimed, or None."""
 
@@ -125,6 +175,42 @@ class FindKey:
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
         return store.find(self.identity)
+
+
+@dataclass(slots=True)
+class SettleKey:
+    """Answer: the record as it now is (Record)."""
+
+    settlement: Settlement
+    verb: ClassVar = "settle"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.settle(self.settlement)
+
+
+@dataclass(slots=True)
+class ListKeys:
+    """Answer: records without their results (Sequence[Record])."""
+
+    query: Query
+    verb: ClassVar = "records"
+
+    def on(self, store: Store | AsyncStore) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.records(self.query)
+
+
+@dataclass(slots=True)
+class AnnounceEnd:
+    """Answer: whether the end of the work will be announced (bool)."""
+
+    identity: Identity
+    verb: ClassVar = "announce"
+
+    def on(self, store: Any) -> Any:
+        """Call the store, one that announces: its answer, or an awaitable of it."""
+        return store.announce(self.identity)
 
 
 @dataclass(slots=True)
@@ -143,6 +229,21 @@ class LetGo:
         return ReleaseKey(claim.identity, claim.owner, "never-begun", NEVER_BEGUN_FOR)
 
 
-StoreCommand = ClaimKey | CompleteKey | ReleaseKey | AbandonKey | FindKey
+StoreCommand = (
+    ClaimKey | CompleteKey | ReleaseKey | AbandonKey | NoteKey | FindKey | AnnounceEnd
+)
+OperatorCommand = FindKey | SettleKey | ListKeys
 LateCommand = CompleteKey | ReleaseKey | AbandonKey
-Command = NewToken | Now | Sleep | AwaitNews | Tell | Hear | LetGo | StoreCommand
+Command = (
+    NewToken
+    | Now
+    | Sleep
+    | AwaitNews
+    | Waits
+    | Hearken
+    | AwaitEnd
+    | Tell
+    | Hear
+    | LetGo
+    | StoreCommand
+)

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keyonce.core.events import Outcome
+
 if TYPE_CHECKING:
     from keyonce.core.model import Record
 
@@ -30,7 +32,10 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Another owner has the key; *record* is how it stands, if it still does."""
+    """Another owner has the key; *record* is how it stands, if it still does.
+
+    Also, with None, where the record cannot be read: nobody can say whose it is.
+    """
 
     record: Record | None
 
@@ -41,3 +46,18 @@ class Unrecorded:
 
 
 Finished = Stored | Freed | Parked | Lost | Unrecorded
+
+
+def outcome_of_end(finished: Finished, *, failed: bool) -> Outcome:
+    """Name the outcome of an execution, whose answer says that it *failed* or not."""
+    match finished:
+        case Stored():
+            return Outcome.FAILED if failed else Outcome.EXECUTED
+        case Freed():
+            return Outcome.RELEASED
+        case Parked():
+            return Outcome.UNCLEAR
+        case Lost():
+            return Outcome.LOST
+        case Unrecorded():
+            return Outcome.UNRECORDED

@@ -27,14 +27,18 @@ if TYPE_CHECKING:
 class Flights:
     """All flights of one guard. Safe to use from any thread."""
 
-    def __init__(self, *, most_waiting: int = 10_000) -> None:
-        """Let at most *most_waiting* arrivals wait for one key."""
+    def __init__(
+        self, *, most_waiting: int = 10_000, most_in_all: int = 50_000
+    ) -> None:
+        """Let *most_waiting* arrivals wait for one key, *most_in_all* for all keys."""
         self._most_waiting = most_waiting
+        self._most_in_all = most_in_all
         self._resets: dict[int, threading.Lock] = {}
         self._reset()
 
     def _reset(self) -> None:
         self._flights: dict[Identity, Flight] = {}
+        self._in_all = 0
         self._lock = threading.Lock()
         self._process = os.getpid()  # last: who sees it finds the rest new
 
@@ -109,17 +113,41 @@ class Flights:
                 flight.led = seat.leads = True
                 self._flights.setdefault(flight.identity, flight)
                 return False
-            if len(flight.waiting) >= self._most_waiting:
-                return None
+            if seat not in flight.waiting:
+                if len(flight.waiting) >= self._most_waiting or self._is_full():
+                    return None
+                self._in_all += 1
             seat.wake = wake
             flight.waiting[seat] = None
             return True
+
+    def wait_alone(self, seat: Seat) -> bool:
+        """Count a leader that waits for another process; False: too many wait."""
+        with self._lock:
+            if not seat.counted:
+                if self._is_full():
+                    return False
+                seat.counted = True
+                self._in_all += 1
+            return True
+
+    def waited(self, seat: Seat) -> None:
+        """Count that leader no more."""
+        with self._lock:
+            if seat.counted:
+                seat.counted = False
+                self._in_all -= 1
+
+    def _is_full(self) -> bool:
+        return self._in_all >= self._most_in_all
 
     def leave(self, seat: Seat) -> None:
         """Get up. A leader hands over to one of those that wait."""
         with self._lock:
             flight = seat.flight
-            flight.waiting.pop(seat, None)
+            if seat in flight.waiting:
+                del flight.waiting[seat]
+                self._in_all -= 1
             if not seat.leads:
                 return
             seat.leads = False
@@ -132,15 +160,15 @@ class Flights:
         if wake is not None:
             wake()
 
-    @staticmethod
-    def _hand_over(flight: Flight) -> Callable[[], object] | None:
+    def _hand_over(self, flight: Flight) -> Callable[[], object] | None:
         successor = next(iter(flight.waiting))
         del flight.waiting[successor]
+        self._in_all -= 1
         successor.leads = True
         return successor.wake
 
-    @staticmethod
-    def _wake_all(flight: Flight) -> list[Callable[[], object]]:
+    def _wake_all(self, flight: Flight) -> list[Callable[[], object]]:
         woken = [seat.wake for seat in flight.waiting if seat.wake is not None]
+        self._in_all -= len(flight.waiting)
         flight.waiting.clear()
         return woken

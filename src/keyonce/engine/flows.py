@@ -8,26 +8,35 @@ never runs an author's code.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
-from keyonce.core.decide import Incomparable, InFlight, decide
-from keyonce.core.ending import Free, Keep, Unclear
-from keyonce.core.errors import StoreUnavailable
+from keyonce.core.decide import Incomparable, InFlight, Mismatch, Proceed, decide
+from keyonce.core.ending import Committed, Free, Keep, Park, Unclear
+from keyonce.core.errors import LeaseLost, RecordUnreadable, StoreUnavailable
 from keyonce.core.model import Claim, Completion, Lease
 from keyonce.core.states import Status
+from keyonce.core.steps import read_steps
+from keyonce.core.transitions import grace
 from keyonce.engine.commands import (
     AbandonKey,
+    AnnounceEnd,
+    AwaitEnd,
     AwaitNews,
     ClaimKey,
     CompleteKey,
     FindKey,
     Hear,
+    Hearken,
     LetGo,
     NewToken,
+    NoteKey,
     Now,
     ReleaseKey,
     Sleep,
     Tell,
+    Waits,
 )
 from keyonce.engine.finished import Finished, Freed, Lost, Parked, Stored, Unrecorded
 
@@ -36,7 +45,7 @@ if TYPE_CHECKING:
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
-    from keyonce.core.model import Attempt, Claimed, Fingerprint, Record
+    from keyonce.core.model import Attempt, Claimed, Fingerprint, Note, Record
     from keyonce.core.policy import Terms
     from keyonce.engine.commands import Command, LateCommand, StoreCommand
     from keyonce.engine.flight import Seat
@@ -44,6 +53,8 @@ if TYPE_CHECKING:
 NOBODY: Final = b""
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 0.5
+ANNOUNCEMENTS: Final = 5  # tries for each owner, some records are kept locked
+RARELY: Final = 5.0  # between two looks of whoever would hear the news
 
 
 def begin(
@@ -59,7 +70,7 @@ def begin(
     """Ask whether *attempt* may do the work, waiting up to *wait_for* seconds."""
     give_up_at = now + store_timeout
     patient_until = now + wait_for
-    pause = FIRST_PAUSE
+    waiting: Waiting | None = None
     decision: Decision | None
     while True:
         seen = seat.flight.version
@@ -75,13 +86,73 @@ def begin(
         left = patient_until - now
         if left <= 0:
             return decision
+        if waiting is None:
+            waiting = Waiting()
+            yield Waits(seat)
         if seat.leads:
-            yield Sleep(min(pause, left))
-            pause = min(2 * pause, LONGEST_PAUSE)
-        elif (yield AwaitNews(seat, seen, left)) is False:
+            waited = yield from await_end(seat, decision.record, left, waiting)
+        else:
+            waited = yield AwaitNews(seat, seen, left)
+        if not waited:
             return decision
         owner = yield NewToken()
         give_up_at = patient_until + store_timeout
+
+
+@dataclass(slots=True)
+class Waiting:
+    """How a leader waits: its next pause, for whom, and whether it will be told."""
+
+    pause: float = FIRST_PAUSE
+    owner: bytes = NOBODY
+    announced: bool = False
+    tries: int = 0
+
+    def on(self, owner: bytes) -> None:
+        """Wait for *owner*; another one than before has to be announced anew."""
+        if owner != self.owner:
+            self.owner, self.announced, self.tries = owner, False, ANNOUNCEMENTS
+
+
+def await_end(
+    seat: Seat, record: Record, left: float, waiting: Waiting
+) -> Generator[Command, Any, bool]:
+    """Wait for another process to end the work under *record*, or for a while.
+
+    Where the store announces that end, for long: until the lease may be ended.
+    False when too many wait already.
+    """
+    hears: bool | None = yield Hearken(seat)
+    if hears is None:
+        return False
+    lasts_for = _lease_left(seat, record)
+    waiting.on(record.owner)
+    if hears and lasts_for > 0:
+        if not waiting.announced and waiting.tries > 0:
+            waiting.tries -= 1
+            waiting.announced = yield from _announced(record)
+        if waiting.announced:
+            yield AwaitEnd(seat, min(left, lasts_for, RARELY), about=False)
+            return True
+    yield AwaitEnd(seat, min(waiting.pause, left), about=True)
+    waiting.pause = min(2 * waiting.pause, LONGEST_PAUSE)
+    return True
+
+
+def _lease_left(seat: Seat, record: Record) -> float:
+    """How long after the latest news the lease of *record* may not be ended."""
+    news = seat.flight.news
+    if news is None:
+        return 0.0
+    return record.lease_until + grace(record.lease_for) - news.now
+
+
+def _announced(record: Record) -> Generator[Command, Any, bool]:
+    try:
+        announced: bool = yield AnnounceEnd(record.identity)
+    except StoreUnavailable:
+        return False
+    return announced
 
 
 def lead(
@@ -95,12 +166,36 @@ def lead(
         claimed: Claimed = yield from _claimed(command, give_up_at)
         yield Tell(seat, claimed)
         decision, fingerprint = compare(claimed, attempt, fingerprint, owner)
+        if isinstance(decision, Proceed) and decision.lease.steps:
+            return (yield from _with_own_steps(decision, claimed, attempt, command))
         if not isinstance(decision, InFlight) or not decision.ended:
             return decision
         if witnessed == claimed.record.lease_until:
             return decision
         yield Sleep(courtesy(claimed.record))
         witnessed = claimed.record.lease_until
+
+
+def _with_own_steps(
+    decision: Proceed, claimed: Claimed, attempt: Attempt, command: Claim
+) -> Generator[Command, Any, Decision]:
+    """Go on with the steps of an earlier execution, if this is the same request.
+
+    A released key forgets its request, its steps do not.
+    """
+    try:
+        steps = read_steps(decision.lease.steps)
+    except RecordUnreadable:
+        yield LetGo(command)
+        raise
+    theirs = attempt.fingerprint if steps is None else steps.fingerprint
+    ours: Fingerprint | None = attempt.fingerprint
+    if theirs.scheme != attempt.fingerprint.scheme:
+        ours = attempt.under(theirs.scheme)
+    if ours is not None and compare_digest(theirs.digest, ours.digest):
+        return decision
+    yield LetGo(command)
+    return Incomparable(claimed.record) if ours is None else Mismatch(claimed.record)
 
 
 def _claimed(command: Claim, give_up_at: float) -> Generator[Command, Any, Claimed]:
@@ -127,7 +222,7 @@ def follow(
             message = "The store did not answer the attempt that came before."
             raise StoreUnavailable(message)
         if (yield AwaitNews(seat, 0, give_up_at - now)) is False:
-            raise StoreUnavailable("Too many wait for this key already.")
+            raise StoreUnavailable("Too many wait already.")
     return None
 
 
@@ -204,14 +299,18 @@ def insist(command: StoreCommand, give_up_at: float) -> Generator[Command, Any, 
 
 
 def finish(
-    lease: Lease, ending: Ending, terms: Terms, *, give_up_at: float
+    lease: Lease, ending: Ending | Committed, terms: Terms, *, give_up_at: float
 ) -> Generator[Command, Any, Finished]:
     """Write how the execution ended; never free a key because that failed."""
+    if isinstance(ending, Committed):
+        return Stored(ending.record)
     command = ending_command(lease, ending, terms)
     try:
         answer = yield from insist(command, give_up_at)
     except StoreUnavailable:
         return Unrecorded()
+    except RecordUnreadable:  # by now it says nothing, and will say no more later
+        return Lost(None)
     return ended(lease, command, answer)
 
 
@@ -245,6 +344,8 @@ def ending_command(lease: Lease, ending: Ending, terms: Terms) -> LateCommand:
             return CompleteKey(completion)
         case Free(reason):
             return ReleaseKey(lease.identity, lease.owner, reason, retention_for)
+        case Park(reason):
+            return AbandonKey(lease.identity, lease.owner, reason)
         case Unclear(reason):
             if lease.guarantee.runs_again:
                 return ReleaseKey(lease.identity, lease.owner, reason, retention_for)
@@ -262,16 +363,28 @@ def completed(lease: Lease, record: Record | None) -> Stored | Lost:
     return Lost(record)
 
 
+def noted(note: Note, *, give_up_at: float) -> Generator[Command, Any, None]:
+    """Write *note* into the record of whoever is at work.
+
+    Raises:
+        LeaseLost: the key is somebody else's by now.
+        StoreUnavailable: the store did not answer in time.
+    """
+    holds: bool = yield from insist(NoteKey(note), give_up_at)
+    if not holds:
+        raise LeaseLost("Another worker has taken this key: stop here.")
+
+
 def winner(lease: Lease, *, until: float) -> Generator[Command, Any, Record | None]:
     """Wait for the outcome of whoever took the key from *lease*.
 
-    None when there is none *until* then.
+    None when there is none *until* then, or it cannot be read.
     """
     pause = FIRST_PAUSE
     while True:
         try:
             found: Claimed | None = yield FindKey(lease.identity)
-        except StoreUnavailable:
+        except (StoreUnavailable, RecordUnreadable):
             return None
         if found is not None and found.record.status is Status.COMPLETED:
             return found.record

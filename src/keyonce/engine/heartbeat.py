@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from keyonce.core.errors import StoreError
+from keyonce.core.errors import RecordUnreadable, StoreError
 from keyonce.core.events import LeaseGone, LeaseRenewed, Recorded
 from keyonce.core.states import Status
 from keyonce.engine import flows
@@ -269,6 +269,9 @@ class Heartbeat:
     def _carry_out(self, store: Store, watch: Watch, late: LateCommand) -> None:
         try:
             answer = late.on(store)
+        except RecordUnreadable:  # written or not, repeating it changes nothing
+            self.unwatch(watch.lease)
+            return
         except StoreError:
             return
         self.unwatch(watch.lease)

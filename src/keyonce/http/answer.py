@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import floor
@@ -17,8 +18,7 @@ from keyonce.core.decide import (
     Replay,
     Unknown,
 )
-from keyonce.core.ending import Free, Keep, Unclear
-from keyonce.core.events import Outcome
+from keyonce.core.ending import Free, Keep, Park, Unclear
 from keyonce.core.policy import InFlightAnswer
 from keyonce.core.transitions import grace
 from keyonce.http import catalogue
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
 
     from keyonce.core.ending import Ending
     from keyonce.core.model import Record, StoredResult
+    from keyonce.core.outcomes import Answerable
     from keyonce.core.policy import Policy
     from keyonce.http.dialect import Dialect
     from keyonce.http.messages import Headers, RequestHead
     from keyonce.http.problem import Problem
-
-Answerable = Replay | InFlight | Mismatch | Unknown | Expired | Incomparable
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
@@ -57,42 +56,34 @@ def answer(
     *,
     head: RequestHead,
     policy: Policy,
-    differing: Sequence[str] = (),
+    differing: Sequence[str] | None = None,
     likely_for: float | None = None,
     dialect: Dialect = DIALECT,
+    spread: float = 0.0,
 ) -> Response:
     """Give what the caller of *head* hears.
 
-    *differing* are the JSON pointers of a mismatch. *likely_for* is how many seconds
-    an execution under this rule usually needs, if that is known.
+    *differing* are the JSON pointers of a mismatch, empty where its fields look alike,
+    None where that cannot be told. *likely_for* is how many seconds
+    an execution under this rule usually needs, if that is known. *spread* keeps the
+    callers apart that are told to come back: see ``problem.response``.
     """
     if isinstance(decision, Replay):
         stored = decision.record.result
         if stored is not None and stored.kept:
             return _replay(decision.record, stored, head, dialect)
     problem = _problem(decision, policy, differing, likely_for, dialect)
-    return response(problem, docs_url=dialect.docs_url)
+    if policy.show_reference:
+        problem = _with_reference(problem, decision)
+    return response(problem, docs_url=dialect.docs_url, spread=spread)
 
 
-def outcome_of(decision: Answerable) -> Outcome:
-    """Give the one outcome under which *decision* is counted."""
-    match decision:
-        case Replay(record):
-            if record.result is None:
-                return Outcome.UNREADABLE
-            return Outcome.REPLAYED if record.result.kept else Outcome.NOT_KEPT
-        case InFlight():
-            return Outcome.IN_PROGRESS
-        case Mismatch():
-            return Outcome.MISMATCH
-        case Unknown():
-            return Outcome.UNKNOWN
-        case Expired():
-            return Outcome.EXPIRED
-        case Incomparable():
-            return Outcome.UNREADABLE
-        case _:
-            assert_never(decision)
+def _with_reference(problem: Problem, decision: Answerable) -> Problem:
+    """Let the caller of the same request see what its work has brought about."""
+    reference = decision.record.reference
+    if reference is None or not isinstance(decision, InFlight | Unknown):
+        return problem
+    return replace(problem, extra={**problem.extra, "reference": reference})
 
 
 def _replay(
@@ -113,7 +104,7 @@ def _replay(
 def _problem(
     decision: Answerable,
     policy: Policy,
-    differing: Sequence[str],
+    differing: Sequence[str] | None,
     likely_for: float | None,
     dialect: Dialect,
 ) -> Problem:
@@ -126,8 +117,8 @@ def _problem(
         case Mismatch():
             status = policy.mismatch_status
             return catalogue.key_reused(status=status, fields=differing, header=header)
-        case Unknown():
-            return catalogue.outcome_unknown(header=header)
+        case Unknown(_, asked_again_in):
+            return catalogue.outcome_unknown(header=header, retry_after=asked_again_in)
         case Expired():
             return catalogue.key_expired(header=header)
         case Incomparable():
@@ -182,7 +173,7 @@ def failure_answer(
             return Response(result.status, (*result.headers, length), result.body)
         case Free():
             problem = catalogue.handler_failed(freed=True)
-        case Unclear():
+        case Unclear() | Park():
             problem = catalogue.unclear_end(unclear_status, header=dialect.key_header)
         case _:
             assert_never(ending)

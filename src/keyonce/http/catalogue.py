@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MOST_FIELDS: Final = 32
+_SAME_FIELDS: Final = (
+    "The fields of both bodies look alike: compare the query string, the media type "
+    "and the headers that count."
+)
 SOON: Final = 1.0
 STORE_BACK_IN: Final = 5.0
 NEWER_READ_IN: Final = 30.0
@@ -200,18 +204,25 @@ def no_room(*, retry_after: float = STORE_BACK_IN) -> Problem:
 
 
 def key_reused(
-    *, status: int = 422, fields: Sequence[str] = (), header: str = KEY_HEADER
+    *,
+    status: int = 422,
+    fields: Sequence[str] | None = None,
+    header: str = KEY_HEADER,
 ) -> Problem:
     """The key stands for another request; *fields* are JSON pointers that differ.
 
-    At most 32 are named; ``fields_truncated`` says that there are more.
+    At most 32 are named; ``fields_truncated`` says that there are more. Where there
+    are none, the detail says where else to look; None says nothing.
     """
-    extra: dict[str, Any] = {}
-    if fields:
-        extra["fields"] = list(fields[:MOST_FIELDS])
+    problem = _problem("key-reused", header=header, status=status)
+    if fields is None:
+        return problem
+    if not fields:
+        return replace(problem, detail=f"{problem.detail} {_SAME_FIELDS}")
+    extra: dict[str, Any] = {"fields": list(fields[:MOST_FIELDS])}
     if len(fields) > MOST_FIELDS:
         extra["fields_truncated"] = True
-    return _problem("key-reused", header=header, status=status, extra=extra)
+    return replace(problem, extra=extra)
 
 
 def request_in_progress(retry_after: float, *, header: str = KEY_HEADER) -> Problem:
@@ -232,17 +243,44 @@ def request_accepted(
     )
 
 
-def outcome_unknown(*, header: str = KEY_HEADER) -> Problem:
-    """For a retry: nobody can say whether the work was done."""
-    return _problem("outcome-unknown", header=header)
+def outcome_unknown(
+    *, header: str = KEY_HEADER, retry_after: float | None = None
+) -> Problem:
+    """For a retry: nobody can say whether the work was done.
+
+    *retry_after* is when the service's own reconciler is asked again; without one an
+    operator has to find out.
+    """
+    return _unknown(409, header, retry_after)
 
 
-def unclear_end(status: int = 500, *, header: str = KEY_HEADER) -> Problem:
+def unclear_end(
+    status: int = 500, *, header: str = KEY_HEADER, retry_after: float | None = None
+) -> Problem:
     """For the first caller, whose execution came to an unclear end.
 
     *status* is 500 in process, and 502 or 504 behind the sidecar.
     """
-    return _problem("outcome-unknown", header=header, status=status)
+    return _unknown(status, header, retry_after)
+
+
+def _unknown(status: int, header: str, retry_after: float | None) -> Problem:
+    if retry_after is None:
+        extra = {"resolved_by": "operator"}
+        return _problem("outcome-unknown", header=header, status=status, extra=extra)
+    return _problem(
+        "outcome-unknown",
+        header=header,
+        status=status,
+        retryable=True,
+        retry_after=retry_after,
+        extra={"resolved_by": "service"},
+        detail=(
+            "The work began and nobody can say yet whether it was done, so it is not "
+            "run again. This service finds out by itself: repeat the request, with the "
+            "same key, to get the answer. Do not send it under another key."
+        ),
+    )
 
 
 def key_expired(*, header: str = KEY_HEADER) -> Problem:

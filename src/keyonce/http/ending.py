@@ -25,7 +25,7 @@ NEVER_STORED: Final = frozenset({401, 403, 407, 408, 421, 425, 429})
 BODILESS: Final = frozenset({204, 304})
 _OK: Final = 200
 _CLIENT_ERROR: Final = 400
-_SERVER_ERROR: Final = 500
+SERVER_ERROR: Final = 500
 _SWITCHING: Final = 101
 _BROKEN_UPSTREAM: Final = frozenset({502, 504})
 _EVENT_STREAM: Final = b"text/event-stream"
@@ -53,7 +53,6 @@ def ending(
     size: int | None = None,
     complete: bool = True,
     behind_proxy: bool = False,
-    reconciled: bool = False,
     steering: Steering = UNSTEERED,
     store_bound: int | None = None,
 ) -> Ending:
@@ -61,10 +60,9 @@ def ending(
 
     *complete* is false where the copy of the body was given up as too large; *size*
     is then what was sent. *behind_proxy*: the answer came from an upstream, whose 502
-    and 504 are unclear and whose Access-Control-* is kept. *reconciled*: the policy
-    has a hook that asks the outside world. *store_bound* is what the store can keep
-    of one body, if less than the policy's bound. A body over the bound is an outcome
-    without its body: the work counts as done.
+    and 504 are unclear and whose Access-Control-* is kept. *store_bound* is what the
+    store can keep of one body, if less than the policy's bound. A body over the bound
+    is an outcome without its body: the work counts as done.
     """
     status = answer.status
     if status < _OK or status in NEVER_STORED:
@@ -76,9 +74,7 @@ def ending(
     if steering.outcome is Steered.UNKNOWN:
         return _unclear(policy, "steered")
     if steering.outcome is None:
-        failed = _failed(
-            status, policy, behind_proxy=behind_proxy, reconciled=reconciled
-        )
+        failed = _failed(status, policy, behind_proxy=behind_proxy)
         if failed is not None:
             return failed
     bound = policy.max_response
@@ -100,16 +96,14 @@ def _result(
     return StoredResult(answer.status, headers, body, kept, size)
 
 
-def _failed(
-    status: int, policy: Policy, *, behind_proxy: bool, reconciled: bool
-) -> Ending | None:
+def _failed(status: int, policy: Policy, *, behind_proxy: bool) -> Ending | None:
     if policy.guarantee is Guarantee.EXACTLY_ONCE and status >= _CLIENT_ERROR:
         return Free(f"status-{status}")
-    if status < _SERVER_ERROR:
+    if status < SERVER_ERROR:
         return None
     if policy.guarantee.runs_again:
         return Free(f"status-{status}")
-    if reconciled or (behind_proxy and status in _BROKEN_UPSTREAM):
+    if policy.reconcile is not None or (behind_proxy and status in _BROKEN_UPSTREAM):
         return Unclear(f"status-{status}")
     return None
 
@@ -122,7 +116,6 @@ def raised(
     policy: Policy,
     error: BaseException | None = None,
     *,
-    reconciled: bool = False,
     docs_url: str | None = None,
 ) -> Ending:
     """Say what it means that the handler raised *error* before it answered.
@@ -134,7 +127,7 @@ def raised(
         return Free("safe-to-retry")
     if policy.guarantee.runs_again:
         return Free("raised")
-    if reconciled:
+    if policy.reconcile is not None:
         return Unclear("raised")
     problem = response(catalogue.handler_failed(), docs_url=docs_url)
     headers = kept_headers(problem.headers, policy)

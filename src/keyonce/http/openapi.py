@@ -87,6 +87,8 @@ def problem_schema() -> dict[str, Any]:
             "code": {"type": "string"},
             "retryable": {"type": "boolean"},
             "fields": {"type": "array", "items": {"type": "string"}},
+            "resolved_by": {"type": "string", "enum": ["service", "operator"]},
+            "reference": {"type": "string"},
         },
     }
 

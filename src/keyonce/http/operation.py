@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LONGEST: Final = 512
 ROUTES_KEPT: Final = 1024
 ROUTE_KEPT: Final = 256
+_CUT: Final = "%#"
 
 
 def operation_of(method: str, raw_path: bytes) -> str:
@@ -43,7 +44,12 @@ def _operation_at(method: str, path: str) -> str:
 def _shortened(name: str) -> str:
     # '%#' begins neither an escape nor one of our own marks: no short name has it.
     digest = hashlib.sha256(name.encode()).hexdigest()
-    return f"{name[: LONGEST - 66]}%#{digest}"
+    return f"{name[: LONGEST - 66]}{_CUT}{digest}"
+
+
+def is_shortened(path: str) -> bool:
+    """Whether the *path* in an operation's name is not the whole path."""
+    return _CUT in path
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,14 @@ class Problem:
         return f"urn:keyonce:problem:{self.code}"
 
 
-def response(problem: Problem, *, docs_url: str | None = None) -> Response:
-    """Write *problem* as a response, the same bytes every time."""
+def response(
+    problem: Problem, *, docs_url: str | None = None, spread: float = 0.0
+) -> Response:
+    """Write *problem* as a response; only ``Retry-After`` is not always the same.
+
+    *spread*, from 0 to below 1, says how late within half of the time more this
+    caller is to come back, so that those who were told together do not come together.
+    """
     body = json.dumps(_members(problem)).encode("ascii")
     headers = [
         (b"content-type", MEDIA_TYPE),
@@ -55,7 +61,8 @@ def response(problem: Problem, *, docs_url: str | None = None) -> Response:
         (b"cache-control", b"no-store"),
     ]
     if problem.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % whole_seconds(problem.retry_after)))
+        seconds = spread_out(problem.retry_after, spread)
+        headers.append((b"retry-after", b"%d" % seconds))
     if problem.location is not None:
         headers.append((b"location", problem.location.encode("ascii")))
     if docs_url is not None:
@@ -66,6 +73,12 @@ def response(problem: Problem, *, docs_url: str | None = None) -> Response:
 def whole_seconds(span: float) -> int:
     """Round *span* up to whole seconds, at least one."""
     return max(1, math.ceil(span))
+
+
+def spread_out(span: float, spread: float) -> int:
+    """Give *span* in whole seconds, later by up to half, rounded up."""
+    seconds = whole_seconds(span)
+    return seconds + int(spread * (math.ceil(seconds / 2) + 1))
 
 
 def _members(problem: Problem) -> dict[str, Any]:

@@ -87,13 +87,23 @@ def status_request(
 
 
 def status_response(
-    record: Record | None, now: float, *, dialect: Dialect = DIALECT
+    record: Record | None,
+    now: float,
+    *,
+    dialect: Dialect = DIALECT,
+    show_reference: bool = False,
 ) -> Response:
-    """Tell how *record* stands at *now*, or that there is none to be told of."""
+    """Tell how *record* stands at *now*, or that there is none to be told of.
+
+    *show_reference*: also what its work noted of its effect.
+    """
     seen = None if record is None else standing(record, now)
     if seen is None:
         return response(catalogue.never_seen(), docs_url=dialect.docs_url)
-    body = json.dumps(_told(seen, now)).encode("ascii")
+    told = _told(seen, now)
+    if show_reference and seen.reference is not None:
+        told["reference"] = seen.reference
+    body = json.dumps(told).encode("ascii")
     headers = (
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

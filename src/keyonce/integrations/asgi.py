@@ -10,14 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from keyonce.core.errors import StoreError
+from keyonce.core.errors import ConfigurationError, StoreError
 from keyonce.core.events import Outcome
 from keyonce.core.rollout import Stage
 from keyonce.engine.aio import AsyncGuard
 from keyonce.http import catalogue
 from keyonce.http.admit import Bypass, Guarded, Refuse
 from keyonce.http.dialect import DIALECT, Dialect
-from keyonce.http.problem import response
 from keyonce.http.status import status_request, status_response
 from keyonce.integrations.asgi_exchange import Exchange
 from keyonce.integrations.asgi_observe import Observation
@@ -29,6 +28,7 @@ from keyonce.integrations.asgi_request import (
 )
 from keyonce.integrations.asgi_response import write_response
 from keyonce.integrations.failure import ReadFailure, unread
+from keyonce.integrations.fitness import AsyncFitness, check_at_start
 from keyonce.integrations.gateway import (
     DEFAULT_RULES,
     Gateway,
@@ -76,6 +76,10 @@ class IdempotencyMiddleware:
 
     Put it inside authentication and authorisation, outside the handlers.
 
+    At start-up, or before the first work where the server speaks no lifespan, the
+    settings of the store's server are looked at. While one breaks a promise the app
+    does not start, and nothing is run.
+
     Raises:
         ConfigurationError: a setting that cannot work, or a guarantee that the
             store cannot keep.
@@ -103,7 +107,7 @@ class IdempotencyMiddleware:
         self._owns_store = isinstance(store, str)
         check_span("store_timeout", store_timeout)
         check_span("drain", drain)
-        self.store = _opened(store)
+        self.store = _opened(store, store_timeout)
         self.gateway = Gateway(
             scope=scope,
             rules=rules,
@@ -116,6 +120,8 @@ class IdempotencyMiddleware:
         self.guard = AsyncGuard(
             self.store, observer=self.gateway.observer, store_timeout=store_timeout
         )
+        self.guard.asker.knows(self.gateway.policy_of)
+        self.fitness = AsyncFitness(self.store)
         self.immediate = self.store.traits.immediate
         self.store_bound = self.store.traits.largest_result
         self.authorize_replay = authorize_replay
@@ -148,7 +154,7 @@ class IdempotencyMiddleware:
             case Refuse(problem, outcome, rule):
                 visit = self.gateway.visit(head, rule, None)
                 visit.ended(outcome)
-                told = response(problem, docs_url=self.gateway.dialect.docs_url)
+                told = self.gateway.told(problem)
                 await write_response(send, told)
 
     async def _unmatched(
@@ -169,11 +175,17 @@ class IdempotencyMiddleware:
             return asked
         try:
             found = await self.guard.find(asked)
-        except StoreError:
-            return response(catalogue.store_unavailable(), docs_url=dialect.docs_url)
+        except (StoreError, ConfigurationError):
+            return self.gateway.told(catalogue.store_unavailable())
         if found is None:
             return status_response(None, 0.0, dialect=dialect)
-        return status_response(found.record, found.now, dialect=dialect)
+        policy = self.gateway.policy_of(asked)
+        return status_response(
+            found.record,
+            found.now,
+            dialect=dialect,
+            show_reference=policy is not None and policy.show_reference,
+        )
 
     async def _bypass(
         self,
@@ -241,7 +253,7 @@ class IdempotencyMiddleware:
             return False
         try:
             return await self.guard.find(guarded.identity) is not None
-        except StoreError:
+        except (StoreError, ConfigurationError):
             return True  # there may be one: let the guard say what follows
 
     async def _not_read(self, error: Exception, visit: Visit, send: Send) -> None:
@@ -256,8 +268,7 @@ class IdempotencyMiddleware:
             case _:
                 problem, outcome = catalogue.no_room(), Outcome.STORE_UNAVAILABLE
         visit.ended(outcome)
-        docs_url = self.gateway.dialect.docs_url
-        await write_response(send, response(problem, docs_url=docs_url))
+        await write_response(send, self.gateway.told(problem))
 
     def detach(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
         """Run *work* in a task that shutdown waits for.
@@ -306,6 +317,14 @@ class IdempotencyMiddleware:
             await self.app(scope, receive, send)
             return
 
+        try:
+            await check_at_start(self.fitness)
+        except ConfigurationError as error:
+            await receive()
+            told = f"keyonce: {error}"
+            await send({"type": "lifespan.startup.failed", "message": told})
+            return
+
         async def draining() -> Message:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
@@ -332,10 +351,10 @@ class IdempotencyMiddleware:
             await self.store.close()
 
 
-def _opened(store: AsyncStore | str) -> AsyncStore:
+def _opened(store: AsyncStore | str, store_timeout: timedelta) -> AsyncStore:
     if not isinstance(store, str):
         check_async_store(store)
         return store
     from keyonce.stores.url import open_async_store  # noqa: PLC0415 - only for URLs
 
-    return open_async_store(store)
+    return open_async_store(store, store_timeout=store_timeout)

@@ -10,12 +10,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from keyonce.core.decide import Proceed, Replay
-from keyonce.core.ending import Free, Keep, Unclear
-from keyonce.core.errors import RecordUnreadable, SafeToRetry, StoreUnavailable
+from keyonce.core.ending import Free, Keep, Park, Unclear
+from keyonce.core.errors import (
+    ConfigurationError,
+    RecordUnreadable,
+    SafeToRetry,
+    StoreUnavailable,
+)
 from keyonce.core.events import Outcome
 from keyonce.core.model import Claimed
+from keyonce.core.outcomes import outcome_of
 from keyonce.core.policy import OnStoreDown
-from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.engine.current import enter, entered
+from keyonce.engine.finished import (
+    Freed,
+    Lost,
+    Parked,
+    Stored,
+    Unrecorded,
+    outcome_of_end,
+)
 from keyonce.engine.flows import compare
 from keyonce.http import catalogue
 from keyonce.http.answer import (
@@ -23,14 +37,12 @@ from keyonce.http.answer import (
     failure_answer,
     mark_unprotected,
     mark_unrecorded,
-    outcome_of,
 )
-from keyonce.http.ending import cut_off, ending, raised
+from keyonce.http.ending import SERVER_ERROR, cut_off, ending, raised
 from keyonce.http.keep import without_own
 from keyonce.http.messages import Response
-from keyonce.http.problem import response
 from keyonce.http.steer import read_steering
-from keyonce.integrations.asgi_request import Incoming
+from keyonce.integrations.asgi_request import Incoming, Reception
 from keyonce.integrations.asgi_response import (
     CutOff,
     Instead,
@@ -39,14 +51,16 @@ from keyonce.integrations.asgi_response import (
     write_response,
 )
 from keyonce.integrations.failure import Failure
-from keyonce.integrations.gateway import outcome_of_end, patience
+from keyonce.integrations.gateway import patience
 from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
+from keyonce.integrations.stepping import changed, failed, stepped, unclear_status
 
 if TYPE_CHECKING:
     from keyonce.core.ending import Ending
     from keyonce.core.model import Attempt, Lease, Record
+    from keyonce.core.outcomes import Answerable
+    from keyonce.engine.aio_work import AsyncWork
     from keyonce.engine.finished import Finished
-    from keyonce.http.answer import Answerable
     from keyonce.http.messages import Body, Headers
     from keyonce.http.problem import Problem
     from keyonce.integrations.asgi import AuthorizeReplay, IdempotencyMiddleware
@@ -62,12 +76,17 @@ class Exchange:
     """The work on one guarded request, in a task that outlives the client."""
 
     _lease: Lease | None = None
+    _work_on: AsyncWork | None = None
     _running: asyncio.Task[None] | None = None
     _gone_for: str | None = None
     _attempt: Attempt | None = None
     _called = False
     _finishing = False
     _out: Outgoing | None = None
+    _reception: Reception | None = None
+    _leaving: asyncio.Task[None] | None = None
+    _waiting: asyncio.Task[None] | None = None
+    _left = False
 
     def __init__(
         self,
@@ -115,8 +134,8 @@ class Exchange:
         """Answer at once where the work is done already; say whether it is."""
         try:
             decision = self._guard.glance(attempt)
-        except RecordUnreadable:
-            await self._unreadable()
+        except RecordUnreadable as error:
+            await self._unreadable(error)
             return True
         except StoreUnavailable:
             return False
@@ -128,20 +147,34 @@ class Exchange:
     async def guarded(self, attempt: Attempt, body: Body) -> None:
         """Answer a request with a good key, running the app at most once."""
         try:
+            await self._middleware.fitness.check()
             decision = await self._guard.begin(
                 attempt,
                 self._policy,
                 wait_for=patience(self._policy),
+                on_wait=self._on_wait,
                 on_gone=self._on_gone,
             )
-        except StoreUnavailable:
+            self._stay()
+        except asyncio.CancelledError:
+            if not self._left or self._waiting is None:
+                raise
+            self._waiting.uncancel()
+            self._visit.ended(Outcome.GONE)
+        except StoreUnavailable as error:
+            self._visit.failed(error)
             await self._without_store(body)
-        except RecordUnreadable:
-            await self._unreadable()
+        except RecordUnreadable as error:
+            await self._unreadable(error)
+        except ConfigurationError as error:
+            self._visit.failed(error)
+            self._middleware.fitness.refused(error)
+            problem = catalogue.store_unavailable()
+            await self._refuse(problem, Outcome.STORE_UNAVAILABLE)
         else:
             if isinstance(decision, Proceed):
                 self._attempt = attempt
-                await self._execute(decision.lease, body)
+                await self._execute(decision.lease, attempt, body)
             else:
                 await self._answer(decision)
         finally:
@@ -150,8 +183,30 @@ class Exchange:
             if self._out is not None:
                 self._out.close()
                 self._out = None
+            self._stay()
+            if self._reception is not None:
+                self._reception.close()
 
-    async def _unreadable(self) -> None:
+    def _on_wait(self) -> None:
+        """Give up the wait for another's end when the client goes."""
+        reception = self._receive = self._reception = Reception(self._receive)
+        self._waiting = asyncio.current_task()
+        self._leaving = asyncio.ensure_future(self._leave(reception))
+
+    async def _leave(self, reception: Reception) -> None:
+        with suppress(Exception):  # a server that cannot tell tells nothing
+            await reception.gone()
+            self._left = True
+        if self._left and self._waiting is not None:
+            self._waiting.cancel()
+
+    def _stay(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    async def _unreadable(self, error: RecordUnreadable) -> None:
+        self._visit.failed(error)
         problem = catalogue.record_corrupt(header=self._header)
         await self._refuse(problem, Outcome.UNREADABLE)
 
@@ -159,16 +214,19 @@ class Exchange:
     def _header(self) -> str:
         return self._gateway.dialect.key_header
 
-    async def _execute(self, lease: Lease, body: Body) -> None:
+    async def _execute(self, lease: Lease, attempt: Attempt, body: Body) -> None:
         """Do the work; whatever goes wrong, the lease gets an end."""
         self._lease = lease
         try:
+            work = self._work_on = self._guard.work(lease, attempt.fingerprint)
+            enter(entered(lease, work))
             await self._work(lease, body)
         finally:
             if not self._finishing:
                 never = Free("never-begun")
                 end = Unclear("stopped") if self._called else never
-                await self._finish_unbroken(end)
+                failure = failed(Failure(end), self._work_on, None)
+                await self._finish_unbroken(failure.ending)
 
     async def _work(self, lease: Lease, body: Body) -> None:
         self._visit.attend(lease)
@@ -203,6 +261,8 @@ class Exchange:
 
     def _on_gone(self, reason: str) -> None:
         self._gone_for = reason
+        if self._work_on is not None:
+            self._work_on.gone(reason)
         if self._running is not None and reason != "parked":
             self._running.cancel()
 
@@ -210,12 +270,13 @@ class Exchange:
         """End an execution whose response never came to its end."""
         if self.out.streaming or self.out.passing:
             end = Free("event-stream") if self.out.passing else cut_off(self._policy)
-            finished = await self._finish_unbroken(end)
-            self._visit.ended(outcome_of_end(finished, 500))
+            failure = failed(Failure(end), self._work_on, error)
+            finished = await self._finish_unbroken(failure.ending)
+            self._visit.ended(outcome_of_end(finished, failed=True))
             return error or self.out.cut_off()
-        failure = self._failure(error)
+        failure = failed(self._failure(error), self._work_on, error)
         finished = await self._finish_unbroken(failure.ending)
-        self._visit.ended(outcome_of_end(finished, 500))
+        self._visit.ended(outcome_of_end(finished, failed=True))
         await self.out.answer(await self._failed(finished, failure))
         return error if failure.problem is None else None
 
@@ -273,16 +334,27 @@ class Exchange:
         self._running = None
         if sent.body.spilled:
             async with self._middleware.gate():
-                end = self._ending(sent)
+                end, failure = self._end_of(sent)
                 finished = await self._finish(end)
         else:
-            end = self._ending(sent)
+            end, failure = self._end_of(sent)
             finished = await self._finish(end)
         passed = Outcome.UNPROTECTED if self.out.passing else None
-        self._visit.ended(passed or outcome_of_end(finished, sent.status))
+        self._visit.ended(
+            passed or outcome_of_end(finished, failed=sent.status >= SERVER_ERROR)
+        )
+        if failure is not None:
+            return Instead(await self._failed(finished, failure))
         if isinstance(finished, Stored):
             return LetGo(expires_header(finished.record.expires_at))
         return await self._conclusion(finished, end, sent)
+
+    def _end_of(self, sent: Sent) -> tuple[Ending, Failure | None]:
+        """Say how the response ends the work, and what its steps object to."""
+        work = self._work_on
+        end = stepped(self._ending(sent), work, read_steering(sent.headers))
+        failure = changed(end, work, self._policy, self._gateway.dialect.docs_url)
+        return (end if failure is None else failure.ending), failure
 
     def _ending(self, sent: Sent) -> Ending:
         data, whole = b"", sent.whole
@@ -311,7 +383,7 @@ class Exchange:
                 return Instead(self._unclear_of(sent))
             case Lost(record):
                 return Instead(await self._winners(record))
-            case _ if isinstance(end, Unclear):
+            case _ if isinstance(end, Unclear | Park):
                 return Instead(_unrecorded(self._unclear_of(sent)))
             case _ if self.out.streaming:
                 return CutOff()
@@ -320,7 +392,7 @@ class Exchange:
 
     def _unclear_of(self, sent: Sent) -> Response:
         broke = self._middleware.behind_proxy and sent.status in _BROKEN
-        return self._unclear(sent.status if broke else 500)
+        return self._unclear(sent.status if broke else unclear_status(self._work_on))
 
     async def _finish(self, end: Ending) -> Finished:
         lease = self._lease
@@ -328,7 +400,9 @@ class Exchange:
             return Lost(None)
         self._finishing = True
         self._visit.worked()
-        return await self._guard.finish(lease, end, self._policy)
+        finished = await self._guard.finish(lease, end, self._policy)
+        self._visit.recorded(finished)
+        return finished
 
     async def _winners(self, record: Record | None) -> Response:
         """Answer with the outcome of whoever took the key from this execution."""
@@ -346,7 +420,10 @@ class Exchange:
         if record is None or self._attempt is None:
             return None
         news = Claimed(record, record.claimed_at)
-        decision, _ = compare(news, self._attempt, self._attempt.fingerprint, b"")
+        try:
+            decision, _ = compare(news, self._attempt, self._attempt.fingerprint, b"")
+        except RecordUnreadable:  # sealed, and this process has no keys
+            return None
         return decision if isinstance(decision, Replay) else None
 
     async def _may_have(self, replay: Replay) -> bool:
@@ -419,10 +496,10 @@ class Exchange:
         await self.out.answer(self._told(problem))
 
     def _told(self, problem: Problem) -> Response:
-        return response(problem, docs_url=self._gateway.dialect.docs_url)
+        return self._gateway.told(problem)
 
     def _unclear(self, status: int) -> Response:
-        return self._told(catalogue.unclear_end(status, header=self._header))
+        return self._told(self._visit.unclear_end(status))
 
     def _outward(self, headers: Headers, *, early: bool) -> Headers:
         """Give the headers that leave; *early*: before the record is complete."""

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING
 from keyonce.core.decide import Proceed
 from keyonce.core.errors import IdempotencyError
 from keyonce.core.events import Outcome
-from keyonce.http.answer import outcome_of
-from keyonce.integrations.shadow import shadow_end, shadow_of, shadow_outcome
+from keyonce.core.outcomes import outcome_of
+from keyonce.integrations.shadow import (
+    shadow_end,
+    shadow_of,
+    shadow_outcome,
+    shadow_policy,
+)
 from keyonce.integrations.spool import SpillFull, Spool
 
 if TYPE_CHECKING:
@@ -98,7 +103,7 @@ class Observation:
             attempt = await asyncio.to_thread(self._visit.attempt, shadow, body)
         else:
             attempt = self._visit.attempt(shadow, body)
-        decision = await guard.begin(attempt, policy)
+        decision = await guard.begin(attempt, shadow_policy(policy))
         if not isinstance(decision, Proceed):
             self._visit.met(decision)
             return shadow_outcome(outcome_of(decision))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.http.messages import BytesBody, RequestHead
 from keyonce.integrations.spool import SPILL_AT, Spool
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+STRAY_PAUSE: Final = 0.1
 
 
 class TooLarge(Exception):
@@ -90,6 +93,38 @@ def _declared_size(head: RequestHead) -> int:
         if value.isdigit():
             return int(value)
     return 0
+
+
+class Reception:
+    """Hears the client while its request waits; what it heard is not lost.
+
+    A caller that is cancelled leaves the message to the next one.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        """Listen to *receive*, which has given the whole body."""
+        self._receive = receive
+        self._coming: asyncio.Future[Message] | None = None
+
+    async def __call__(self) -> Message:
+        """Give the next message; a disconnect again and again."""
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(self._receive())
+        message = await asyncio.shield(self._coming)
+        if message["type"] != "http.disconnect":
+            self._coming = None
+        return message
+
+    async def gone(self) -> None:
+        """Wait until the client goes."""
+        # Nothing else can come, but a server that says it can is asked with pauses.
+        while (await self())["type"] != "http.disconnect":  # noqa: ASYNC110
+            await asyncio.sleep(STRAY_PAUSE)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._coming is not None:
+            self._coming.cancel()
 
 
 class Incoming:

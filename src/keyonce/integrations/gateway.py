@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,12 +30,15 @@ from keyonce.core.fingerprint import Fingerprinter, FingerprintSource
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Attempt
 from keyonce.core.policy import InFlightAnswer, Policy
-from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.engine.finished import Stored
+from keyonce.engine.watching import reason_of
 from keyonce.http.admit import Admission, admit
 from keyonce.http.answer import answer
+from keyonce.http.catalogue import SOON, unclear_end
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.header import weakness
-from keyonce.http.operation import Rule
+from keyonce.http.operation import Rule, is_shortened
+from keyonce.http.problem import response
 from keyonce.http.rawpath import normal_path
 from keyonce.http.steer import read_steering
 from keyonce.integrations.settings import checked_rules
@@ -42,15 +46,17 @@ from keyonce.integrations.spool import SpillSpace
 from keyonce.telemetry.context import Attending, attend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from keyonce.core.errors import IdempotencyError
     from keyonce.core.events import Observer
     from keyonce.core.model import Fingerprint, Identity, Lease, Traits
+    from keyonce.core.outcomes import Answerable
     from keyonce.core.policy import FingerprintRecipe
     from keyonce.engine.finished import Finished
-    from keyonce.http.answer import Answerable
     from keyonce.http.messages import Body, Headers, RequestHead, Response
+    from keyonce.http.problem import Problem
     from keyonce.http.scope import ScopeReader
 
 DEFAULT_RULES: Final = (Rule("POST,PATCH /**", Policy()),)
@@ -79,8 +85,12 @@ class Gateway:
         dialect: Dialect = DIALECT,
         secrets: Secrets | None = None,
         space: SpillSpace | None = None,
+        spread: Callable[[], float] = random.random,
     ) -> None:
-        """Read every request under *rules*, for the principal that *scope* tells."""
+        """Read every request under *rules*, for the principal that *scope* tells.
+
+        *spread* gives a number from 0 to below 1 for each answer with a Retry-After.
+        """
         if not callable(scope):
             message = (
                 "scope says whose key it is and has no default: "
@@ -92,6 +102,7 @@ class Gateway:
         self.observer = observer_of(observer)
         self.dialect = dialect
         self.space = space or SpillSpace()
+        self.spread = spread
         self.telling = not isinstance(self.observer, NoObserver)
         self._secrets = secrets or Secrets()
         self._fingerprinters: dict[int, tuple[FingerprintRecipe, Fingerprinter]] = {}
@@ -127,6 +138,22 @@ class Gateway:
     def admit(self, head: RequestHead) -> Admission:
         """Look at the head of a request before anything else happens."""
         return admit(head, self.rules, self.scope, dialect=self.dialect)
+
+    def told(self, problem: Problem) -> Response:
+        """Write *problem* for one caller."""
+        docs_url = self.dialect.docs_url
+        return response(problem, docs_url=docs_url, spread=self.spread())
+
+    def policy_of(self, identity: Identity) -> Policy | None:
+        """Give the policy for the operation of a stored *identity*.
+
+        None where no rule is for it, or its name does not tell.
+        """
+        method, _, path = identity.operation.partition(" ")
+        if is_shortened(path):
+            return None
+        rule = self.rules.find(method, path.encode("ascii", "replace"))
+        return None if rule is None else rule.policy
 
     def visit(self, head: RequestHead, rule: Rule, identity: Identity | None) -> Visit:
         """Begin to follow one arrival at a guarded operation."""
@@ -190,6 +217,8 @@ class Visit:
     execution = 0
     key_age: float | None = None
     would: Outcome | None = None
+    reference: str | None = None
+    reason = ""
     fingerprinter: Fingerprinter
     source: FingerprintSource
     _told = False
@@ -234,7 +263,7 @@ class Visit:
 
     def answer(self, decision: Answerable) -> Response:
         """Say what an attempt hears that does not run."""
-        differing: tuple[str, ...] = ()
+        differing: tuple[str, ...] | None = None
         if isinstance(decision, Mismatch) and decision.record.fingerprint is not None:
             record = decision.record
             differing = self.fingerprinter.differing(
@@ -247,6 +276,7 @@ class Visit:
             differing=differing,
             likely_for=self._likely_for(decision),
             dialect=self._gateway.dialect,
+            spread=self._gateway.spread(),
         )
 
     def _likely_for(self, decision: Answerable) -> float | None:
@@ -271,9 +301,28 @@ class Visit:
             self._gateway.observer.notify(started)
 
     def met(self, decision: Answerable) -> None:
-        """Remember how old the key is that this attempt met."""
+        """Remember how old the key is that this attempt met, and its reference."""
         if self._gateway.telling:
+            self.reference = decision.record.reference
             self.key_age = max(0.0, time.time() - decision.record.created_at)
+
+    def recorded(self, finished: Finished) -> None:
+        """Remember what the work noted of its effect."""
+        if isinstance(finished, Stored):
+            self.reference = finished.record.reference
+
+    def unclear_end(self, status: int) -> Problem:
+        """Say what the first caller hears whose execution came to an unclear end."""
+        asked = self.rule.policy.reconcile is not None
+        return unclear_end(
+            status,
+            header=self._gateway.dialect.key_header,
+            retry_after=SOON if asked else None,
+        )
+
+    def failed(self, error: IdempotencyError) -> None:
+        """Remember what the store said that did not serve this attempt."""
+        self.reason = reason_of(error)
 
     def worked(self) -> None:
         """Take this execution's duration into the usual one."""
@@ -295,6 +344,8 @@ class Visit:
                 would=self.would,
                 key_age=self.key_age,
                 weak=self._weak(),
+                reference=self.reference,
+                reason=self.reason,
             )
             self._gateway.observer.notify(event)
 
@@ -305,21 +356,6 @@ class Visit:
 def _target(head: RequestHead) -> bytes:
     # In the same spelling as in the operation: what is one key is one request.
     return normal_path(head.raw_path).encode("ascii") + b"?" + head.query
-
-
-def outcome_of_end(finished: Finished, status: int) -> Outcome:
-    """Name the outcome of an execution that answered with *status*."""
-    match finished:
-        case Stored():
-            return Outcome.FAILED if status >= 500 else Outcome.EXECUTED  # noqa: PLR2004
-        case Freed():
-            return Outcome.RELEASED
-        case Parked():
-            return Outcome.UNCLEAR
-        case Lost():
-            return Outcome.LOST
-        case Unrecorded():
-            return Outcome.UNRECORDED
 
 
 def patience(policy: Policy) -> timedelta:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyonce.core.ending import Free, Keep
@@ -13,6 +14,7 @@ from keyonce.http.ending import NEVER_STORED
 
 if TYPE_CHECKING:
     from keyonce.core.ending import Ending
+    from keyonce.core.policy import Policy
 
 SHADOW = "~"
 
@@ -23,6 +25,11 @@ def shadow_of(identity: Identity) -> Identity:
     No method begins so: it meets no record that holds an answer.
     """
     return identity._replace(operation=SHADOW + identity.operation)
+
+
+def shadow_policy(policy: Policy) -> Policy:
+    """Give *policy* for a shadow: nobody is asked about work that is only observed."""
+    return policy if policy.reconcile is None else replace(policy, reconcile=None)
 
 
 def shadow_end(status: int) -> tuple[Ending, Outcome]:

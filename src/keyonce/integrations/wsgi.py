@@ -11,17 +11,18 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from keyonce.core.errors import StoreError
+from keyonce.core.errors import ConfigurationError, StoreError
 from keyonce.core.events import Outcome
 from keyonce.core.rollout import Stage
+from keyonce.engine.asker import check_hook
 from keyonce.engine.sync import Guard
 from keyonce.http import catalogue
 from keyonce.http.admit import Bypass, Guarded, Refuse
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.messages import Response
-from keyonce.http.problem import response
 from keyonce.http.status import status_request, status_response
 from keyonce.integrations.failure import ReadFailure, unread
+from keyonce.integrations.fitness import Fitness
 from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets, folder_of
 from keyonce.integrations.settings import check_span, check_store
 from keyonce.integrations.spool import SpillFull, SpillSpace
@@ -68,6 +69,10 @@ class IdempotencyMiddleware:
     by ``close()`` of what the server was given. A thread cannot be cancelled: an
     app that hangs is not ended by the policy's *work_limit*, but its record is.
 
+    Before the first work the settings of the store's server are looked at. While
+    one breaks a promise nothing is run: each request with a key is answered with
+    503, and the log says why.
+
     Raises:
         ConfigurationError: a setting that cannot work, or a guarantee that the
             store cannot keep.
@@ -92,7 +97,7 @@ class IdempotencyMiddleware:
         self.app = app
         self._owns_store = isinstance(store, str)
         check_span("store_timeout", store_timeout)
-        self.store = _opened(store)
+        self.store = _opened(store, store_timeout)
         self.gateway = Gateway(
             scope=scope,
             rules=rules,
@@ -104,6 +109,10 @@ class IdempotencyMiddleware:
         self.gateway.check(self.store.traits)
         told = self.gateway.observer
         self.guard = Guard(self.store, observer=told, store_timeout=store_timeout)
+        for rule in self.gateway.rules:
+            check_hook(rule.policy, rule.match)
+        self.guard.asker.knows(self.gateway.policy_of)
+        self.fitness = Fitness(self.store)
         self.lookout = Lookout()
         self.store_bound = self.store.traits.largest_result
         self.authorize_replay = authorize_replay
@@ -130,7 +139,7 @@ class IdempotencyMiddleware:
                 return self._bypass(bypass, head, environ, start_response)
             case Refuse(problem, outcome, rule):
                 self.gateway.visit(head, rule, None).ended(outcome)
-                told = response(problem, docs_url=self.gateway.dialect.docs_url)
+                told = self.gateway.told(problem)
                 return write_response(start_response, told)
             case Guarded() as guarded:
                 return self._guarded(guarded, head, environ, start_response)
@@ -158,11 +167,17 @@ class IdempotencyMiddleware:
             return asked
         try:
             found = self.guard.find(asked)
-        except StoreError:
-            return response(catalogue.store_unavailable(), docs_url=dialect.docs_url)
+        except (StoreError, ConfigurationError):
+            return self.gateway.told(catalogue.store_unavailable())
         if found is None:
             return status_response(None, 0.0, dialect=dialect)
-        return status_response(found.record, found.now, dialect=dialect)
+        policy = self.gateway.policy_of(asked)
+        return status_response(
+            found.record,
+            found.now,
+            dialect=dialect,
+            show_reference=policy is not None and policy.show_reference,
+        )
 
     def _bypass(
         self,
@@ -210,7 +225,10 @@ class IdempotencyMiddleware:
             return False
         try:
             return self.guard.find(guarded.identity) is not None
-        except StoreError:  # there, or not to be known: then it is as if enforced
+        except (
+            StoreError,
+            ConfigurationError,
+        ):  # there, or not to be known: then it is as if enforced
             return True
 
     def _body(self, visit: Visit, environ: WSGIEnvironment) -> Body | Response:
@@ -229,7 +247,7 @@ class IdempotencyMiddleware:
             visit.ended(Outcome.GONE)
             raise
         visit.ended(outcome)
-        return response(problem, docs_url=self.gateway.dialect.docs_url)
+        return self.gateway.told(problem)
 
     def keep_up_to(self, policy: Policy) -> int:
         """How many bytes of a body are kept, by the policy and by the store."""
@@ -258,10 +276,10 @@ def _close_if_there(middleware: weakref.ref[IdempotencyMiddleware]) -> None:
         there.close()
 
 
-def _opened(store: Store | str) -> Store:
+def _opened(store: Store | str, store_timeout: timedelta) -> Store:
     if not isinstance(store, str):
         check_store(store)
         return store
     from keyonce.stores.url import open_store  # noqa: PLC0415 - only for URLs
 
-    return open_store(store)
+    return open_store(store, store_timeout=store_timeout)

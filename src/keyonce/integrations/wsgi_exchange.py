@@ -7,24 +7,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyonce.core.decide import Proceed, Replay
-from keyonce.core.errors import RecordUnreadable, StoreUnavailable
+from keyonce.core.errors import ConfigurationError, RecordUnreadable, StoreUnavailable
 from keyonce.core.events import Outcome
+from keyonce.core.outcomes import outcome_of
 from keyonce.core.policy import OnStoreDown
 from keyonce.http import catalogue
-from keyonce.http.answer import outcome_of
-from keyonce.http.problem import response
 from keyonce.integrations.gateway import patience
 from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
 from keyonce.integrations.wsgi_response import Answer, decoded, status_line
 from keyonce.integrations.wsgi_unprotected import Unprotected
-from keyonce.integrations.wsgi_work import Task, Work
+from keyonce.integrations.wsgi_work import Loss, Task, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from keyonce.core.model import Attempt, Record
-    from keyonce.http.answer import Answerable
+    from keyonce.core.outcomes import Answerable
     from keyonce.http.messages import Body, Response
     from keyonce.http.problem import Problem
     from keyonce.integrations.gateway import Visit
@@ -50,21 +49,31 @@ class Exchange:
 
     def guarded(self, attempt: Attempt, body: Body) -> Iterable[bytes]:
         """Answer a request with a good key, running the app at most once."""
-        gone: list[str] = []
+        gone = Loss()
         try:
+            self._middleware.fitness.check()
             decision = self._middleware.guard.begin(
                 attempt,
                 self._policy,
                 wait_for=patience(self._policy),
-                on_gone=gone.append,
+                on_gone=gone,
             )
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            self._visit.failed(error)
             return self._without_store(body)
-        except RecordUnreadable:
+        except RecordUnreadable as error:
+            self._visit.failed(error)
             body.close()
             header = self._middleware.gateway.dialect.key_header
             problem = catalogue.record_corrupt(header=header)
             return self._refuse(problem, Outcome.UNREADABLE)
+        except ConfigurationError as error:
+            self._visit.failed(error)
+            self._middleware.fitness.refused(error)
+            body.close()
+            return self._refuse(
+                catalogue.store_unavailable(), Outcome.STORE_UNAVAILABLE
+            )
         except BaseException:
             self._visit.ended(Outcome.STORE_UNAVAILABLE)
             raise
@@ -102,8 +111,7 @@ class Exchange:
 
     def _refuse(self, problem: Problem, outcome: Outcome) -> Iterable[bytes]:
         self._visit.ended(outcome)
-        docs_url = self._middleware.gateway.dialect.docs_url
-        told = response(problem, docs_url=docs_url)
+        told = self._middleware.gateway.told(problem)
         return write_response(self._start_response, told)
 
     def _without_store(self, body: Body) -> Iterable[bytes]:

@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core.decide import Proceed
 from keyonce.core.errors import IdempotencyError
 from keyonce.core.events import Outcome
-from keyonce.http.answer import outcome_of
-from keyonce.integrations.shadow import shadow_end, shadow_of, shadow_outcome
+from keyonce.core.outcomes import outcome_of
+from keyonce.integrations.shadow import (
+    shadow_end,
+    shadow_of,
+    shadow_outcome,
+    shadow_policy,
+)
 from keyonce.integrations.spool import SpillFull, Spool
 from keyonce.integrations.wsgi_request import LengthUnknown, body_length
 from keyonce.integrations.wsgi_response import Answer, close_all
@@ -189,7 +194,8 @@ class Observation:
         if self._copy is None:
             return None
         attempt = self._visit.attempt(self._identity, self._copy)
-        decision = self._guard.begin(attempt, self._visit.rule.policy)
+        policy = shadow_policy(self._visit.rule.policy)
+        decision = self._guard.begin(attempt, policy)
         if isinstance(decision, Proceed):
             self._lease = decision.lease
             return None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from keyonce.core.decide import Replay
 from keyonce.core.ending import Free
+from keyonce.core.errors import RecordUnreadable
 from keyonce.core.model import Claimed
 from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
 from keyonce.engine.flows import NOBODY, compare
 from keyonce.http import catalogue
 from keyonce.http.answer import expires_header, failure_answer, mark_unrecorded
-from keyonce.http.problem import response
 
 if TYPE_CHECKING:
     from keyonce.core.model import Attempt, Lease, Record
@@ -81,22 +81,23 @@ class Teller:
     def _may_have(self, record: Record) -> bool:
         attempt = self._attempt
         claimed = Claimed(record, record.ended_at or record.claimed_at)
-        decision = compare(claimed, attempt, attempt.fingerprint, NOBODY)[0]
+        try:
+            decision = compare(claimed, attempt, attempt.fingerprint, NOBODY)[0]
+        except RecordUnreadable:  # sealed, and this process has no keys
+            return False
         may_replay = self._middleware.may_replay
         return isinstance(decision, Replay) and may_replay(self._visit.head, record)
 
     def unclear(self, status: int = 500) -> Response:
         """Say that nobody knows the outcome."""
-        return self._told(
-            catalogue.unclear_end(status, header=self._dialect.key_header)
-        )
+        return self._told(self._visit.unclear_end(status))
 
     def unclear_and_unrecorded(self) -> Response:
         """Say that nobody knows the outcome, nor could that be recorded."""
         return _unrecorded(self.unclear())
 
     def _told(self, problem: Problem) -> Response:
-        return response(problem, docs_url=self._dialect.docs_url)
+        return self._middleware.gateway.told(problem)
 
 
 def _unrecorded(answer: Response) -> Response:

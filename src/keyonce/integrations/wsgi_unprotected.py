@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from keyonce.http import catalogue
 from keyonce.http.answer import mark_unprotected
-from keyonce.http.problem import response
 from keyonce.integrations.wsgi_request import give
 from keyonce.integrations.wsgi_response import (
     Answer,
@@ -101,8 +100,7 @@ class Unprotected:
 
     def _failure(self) -> Response:
         problem = catalogue.handler_failed(freed=True)
-        docs_url = self._middleware.gateway.dialect.docs_url
-        answer = response(problem, docs_url=docs_url)
+        answer = self._middleware.gateway.told(problem)
         return replace(answer, headers=mark_unprotected(answer.headers))
 
     def _close(self, body: Body) -> None:

@@ -14,18 +14,26 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keyonce.core.ending import Free, Keep, Unclear
+from keyonce.core.ending import Free, Keep, Park, Unclear
 from keyonce.core.errors import SafeToRetry
 from keyonce.core.events import Outcome
-from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
+from keyonce.engine.current import enter, entered
+from keyonce.engine.finished import (
+    Freed,
+    Lost,
+    Parked,
+    Stored,
+    Unrecorded,
+    outcome_of_end,
+)
 from keyonce.http import catalogue
 from keyonce.http.answer import expires_header, mark_unprotected, mark_unrecorded
-from keyonce.http.ending import cut_off, ending, passes_through, raised
+from keyonce.http.ending import SERVER_ERROR, cut_off, ending, passes_through, raised
 from keyonce.http.keep import without_own
 from keyonce.http.messages import Response
 from keyonce.http.steer import read_steering
 from keyonce.integrations.failure import Failure
-from keyonce.integrations.gateway import outcome_of_end
+from keyonce.integrations.stepping import changed, failed, stepped, unclear_status
 from keyonce.integrations.wsgi_request import give
 from keyonce.integrations.wsgi_response import (
     Answer,
@@ -36,12 +44,13 @@ from keyonce.integrations.wsgi_response import (
 from keyonce.integrations.wsgi_told import Teller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from keyonce.core.ending import Ending
     from keyonce.core.model import Attempt, Lease
     from keyonce.engine.finished import Finished
+    from keyonce.engine.handle import Handle
     from keyonce.http.messages import Body, Headers
     from keyonce.integrations.gateway import Visit
     from keyonce.integrations.wsgi import IdempotencyMiddleware
@@ -51,17 +60,27 @@ class GaveUp(Exception):
     """The lease is gone: the rest of the app's response is not read."""
 
 
+class Loss:
+    """Hears, from another thread, why the lease is gone; *hears* is told as well."""
+
+    reason: str | None = None
+    hears: Callable[[str], object] | None = None
+
+    def __call__(self, reason: str) -> None:
+        """Remember the first reason."""
+        self.reason = self.reason or reason
+        if self.hears is not None:
+            self.hears(reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be done under *lease*: the app runs on *body*, for *attempt*.
-
-    *gone* gets the reason, from another thread, when the lease is gone.
-    """
+    """What is to be done under *lease*: the app runs on *body*, for *attempt*."""
 
     attempt: Attempt
     lease: Lease
     body: Body
-    gone: list[str]
+    gone: Loss
 
 
 class Work:
@@ -77,6 +96,9 @@ class Work:
     ) -> None:
         """Prepare to carry *task* out."""
         self._middleware = middleware
+        self._guard = middleware.guard
+        self._request = task.attempt.fingerprint
+        self._work_on: Handle | None = None
         self._visit = visit
         self._policy = visit.rule.policy
         self._environ = environ
@@ -101,7 +123,7 @@ class Work:
 
     @property
     def _gone_for(self) -> str | None:
-        return self._gone[0] if self._gone else None
+        return self._gone.reason
 
     def answer(self) -> Iterable[bytes]:
         """Run the app until its response is whole, or too large to be held.
@@ -109,7 +131,7 @@ class Work:
         Whatever happens, the lease is ended: here, or by what the answer does.
         """
         try:
-            self._context.run(self._visit.attend, self._lease)
+            self._begin()
             return self._run()
         except BaseException:
             try:
@@ -117,6 +139,13 @@ class Work:
             finally:
                 self._close()
             raise
+
+    def _begin(self) -> None:
+        work = self._guard.work(self._lease, self._request)
+        self._work_on, self._gone.hears = work, work.gone
+        place = self._context.run(entered, self._lease, work)
+        self._context.run(enter, place)
+        self._context.run(self._visit.attend, self._lease)
 
     def _run(self) -> Iterable[bytes]:
         try:
@@ -162,15 +191,17 @@ class Work:
             message = "The app ended without starting a response."
             return self._raised(RuntimeError(message))
         self.out.passing = passes_through(self.out.status, self.out.headers)
-        finished, end = self._conclude(self.out.status)
+        finished, end, failure = self._conclude(self.out.status)
+        if failure is not None:
+            return self._own(self._tell.failed(self._lease, finished, failure))
         match finished:
             case Stored(record):
                 extra = expires_header(record.expires_at)
             case Parked():
-                return self._own(self._tell.unclear())
+                return self._own(self._tell.unclear(unclear_status(self._work_on)))
             case Lost(record):
                 return self._own(self._tell.winners(self._lease, record))
-            case Unrecorded() if isinstance(end, Unclear):
+            case Unrecorded() if isinstance(end, Unclear | Park):
                 return self._own(self._tell.unclear_and_unrecorded())
             case Unrecorded() if not self.out.passing:
                 extra = mark_unrecorded(())
@@ -184,9 +215,9 @@ class Work:
         while piece is not None:
             yield piece
             piece = self._next_or_cut()
-        finished, end = self._conclude(self.out.status or 0)
+        finished, end, failure = self._conclude(self.out.status or 0)
         if not self.out.passing:
-            if not _may_end(finished, end):
+            if failure is not None or not _may_end(finished, end):
                 raise ResponseCutOff
             yield self.out.last()
 
@@ -206,9 +237,9 @@ class Work:
             self._cut()
             raise error
         self._error = error
-        failure = self._failure(error)
+        failure = failed(self._failure(error), self._work_on, error)
         finished = self._finish(failure.ending)
-        self._visit.ended(outcome_of_end(finished, 500))
+        self._visit.ended(outcome_of_end(finished, failed=True))
         if failure.problem is not None:
             self._error = None
         return self._own(self._tell.failed(self._lease, finished, failure))
@@ -227,18 +258,27 @@ class Work:
             return Failure(end, problem=catalogue.handler_failed(freed=True))
         return Failure(end)
 
-    def _conclude(self, status: int) -> tuple[Finished, Ending]:
+    def _conclude(self, status: int) -> tuple[Finished, Ending, Failure | None]:
         """Record the whole response that the app has sent."""
         try:
             with self._middleware.gate(self.out.body):
-                end = self._ending(status)
+                end, failure = self._end_of(status)
                 finished = self._finish(end)
         except BaseException:
             self._stopped()
             raise
         passed = Outcome.UNPROTECTED if self.out.passing else None
-        self._visit.ended(passed or outcome_of_end(finished, status))
-        return finished, end
+        self._visit.ended(
+            passed or outcome_of_end(finished, failed=status >= SERVER_ERROR)
+        )
+        return finished, end, failure
+
+    def _end_of(self, status: int) -> tuple[Ending, Failure | None]:
+        """Say how the response ends the work, and what its steps object to."""
+        work, dialect = self._work_on, self._middleware.gateway.dialect
+        end = stepped(self._ending(status), work, read_steering(self.out.headers))
+        failure = changed(end, work, self._policy, dialect.docs_url)
+        return (end if failure is None else failure.ending), failure
 
     def _ending(self, status: int) -> Ending:
         out, copy = self.out, self.out.copy()
@@ -262,17 +302,19 @@ class Work:
 
     def _end(self, end: Ending) -> None:
         if not self._over:
-            finished = self._finish(end)
-            self._visit.ended(outcome_of_end(finished, 500))
+            finished = self._finish(failed(Failure(end), self._work_on, None).ending)
+            self._visit.ended(outcome_of_end(finished, failed=True))
 
     def _finish(self, end: Ending) -> Finished:
         self._over = True
         self._visit.worked()
         try:
-            return self._middleware.guard.finish(self._lease, end, self._policy)
+            finished = self._guard.finish(self._lease, end, self._policy)
+            self._visit.recorded(finished)
         except BaseException:
             self._visit.ended(Outcome.UNRECORDED)
             raise
+        return finished
 
     def _close(self) -> None:
         """Carry on to the end if the server stopped early, and clean up."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core.errors import IdempotencyError
 from keyonce.http.operation import Rules
 from keyonce.integrations.asgi import IdempotencyMiddleware
+from keyonce.integrations.fitness import check_at_start
 from keyonce.proxy.authorize import Authorizer
 from keyonce.proxy.client import AiohttpConnector
 from keyonce.proxy.cors import CorsRules
@@ -116,7 +117,8 @@ class Sidecar:
     async def open(self) -> None:
         """Open the store and make every layer."""
         config = self._config
-        store = self.store = open_async_store(config.store)
+        store_timeout = timedelta(seconds=config.store_timeout)
+        store = self.store = open_async_store(config.store, store_timeout=store_timeout)
         self._stack.push_async_callback(store.close)
         upstream = UpstreamApp(self._connector, trusted=config.trusted_proxies)
         self._stack.push_async_callback(upstream.close)
@@ -132,7 +134,7 @@ class Sidecar:
             rules=self._rules,
             observer=self._observer,
             dialect=config.dialect,
-            store_timeout=timedelta(seconds=config.store_timeout),
+            store_timeout=store_timeout,
             drain=timedelta(seconds=config.drain),
             authorize_replay=authorizer,
             read_failure=read_failure,
@@ -140,6 +142,7 @@ class Sidecar:
         )
         forwarded.gateway = guarded.gateway
         self._stack.push_async_callback(guarded.close)
+        await check_at_start(guarded.fitness)
         front = Front(guarded, store, prefix=config.dialect.prefix)
         self._app = Edge(front, cors=self._cors(), docs_url=config.dialect.docs_url)
         if self.on_open is not None:

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from keyonce.core.policy import OnStoreDown
 from keyonce.http.scope import SharedScope
 from keyonce.http.terms import mode_text, retention_text
+from keyonce.stores.showing import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,21 +32,12 @@ def banner(
     lines = [
         f"keyonce on http://{listening} -> {config.upstream}{workers}",
         f"  admin    {_admin(admin)}",
-        f"  store    {without_password(config.store)} ({traits.name})",
+        f"  store    {without_secrets(config.store)} ({traits.name})",
         f"  scope    {config.scope}",
         *(f"  rule     {_rule(rule)}" for rule in config.rules),
         *(f"  note     {line}" for line in _notes(config, findings)),
     ]
     return "\n".join(lines) + "\n"
-
-
-def without_password(url: str) -> str:
-    """Write *url* without the password in it."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    where = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:***@{where}").geturl()
 
 
 def _admin(address: str | None) -> str:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import errno
 import socket
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
+from keyonce.integrations.fitness import refuse_errors
 from keyonce.stores.url import open_store
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def open_checked(config: Config) -> tuple[Store, Sequence[Finding]]:
             workers, or one of its settings breaks its promise.
         StoreError: it cannot be opened.
     """
-    store = open_store(config.store)
+    store_timeout = timedelta(seconds=config.store_timeout)
+    store = open_store(config.store, store_timeout=store_timeout)
     try:
         check_traits(store.traits, config)
         findings = store.examine()
@@ -62,18 +65,6 @@ def check_traits(traits: Traits, config: Config) -> None:
             "processes share, such as sqlite:///keyonce.db."
         )
         raise ConfigurationError(message)
-
-
-def refuse_errors(findings: Sequence[Finding]) -> None:
-    """Refuse a store with a setting that breaks its promise.
-
-    Raises:
-        ConfigurationError: with a line for each, and its mend.
-    """
-    errors = [finding for finding in findings if finding.level == "error"]
-    if errors:
-        lines = [f"store: {one.subject}: {one.detail} {one.mend}" for one in errors]
-        raise ConfigurationError("\n".join(lines))
 
 
 def listen_on(address: Address, *, setting: str) -> socket.socket:

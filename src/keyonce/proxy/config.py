@@ -48,8 +48,16 @@ if TYPE_CHECKING:
     from keyonce.http.scope import ScopeReader
 
 PREFIX: Final = "KEYONCE_"
-# What else of ours stands in an environment: the tests' own switch.
-_NO_SETTINGS: Final = frozenset({"KEYONCE_REQUIRE_SERVICES"})
+# What else of ours stands in an environment: what sealed stores read, and the tests'
+# own switch.
+_NO_SETTINGS: Final = frozenset(
+    {
+        "KEYONCE_REQUIRE_SERVICES",
+        "KEYONCE_SEAL_ACCEPT_PLAIN_UNTIL",
+        "KEYONCE_SEAL_KEYS",
+        "KEYONCE_SEAL_KEYS_FILE",
+    }
+)
 # Kubernetes tells every container so of a service that is called keyonce.
 _OF_A_CLUSTER: Final = re.compile(
     r"KEYONCE_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_[0-9]+_\w+)?)"

@@ -8,6 +8,7 @@ The guard answers for itself in guarded work; this layer does it for all else.
 from __future__ import annotations
 
 import logging
+import random
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,12 +42,21 @@ class Edge:
     """Wraps the guard and everything behind it."""
 
     def __init__(
-        self, app: App, *, cors: CorsRules | None = None, docs_url: str | None = None
+        self,
+        app: App,
+        *,
+        cors: CorsRules | None = None,
+        docs_url: str | None = None,
+        spread: Callable[[], float] = random.random,
     ) -> None:
-        """Serve *app*; *docs_url* is linked from every problem."""
+        """Serve *app*; *docs_url* is linked from every problem.
+
+        *spread* gives a number from 0 to below 1 for each answer with a Retry-After.
+        """
         self._app = app
         self._cors = cors
         self._docs_url = docs_url
+        self._spread = spread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP or WebSocket connection."""
@@ -70,7 +80,7 @@ class Edge:
             # RFC 6455 has no code for a gateway's failure: "try again later".
             await send({"type": "websocket.close", "code": 1013})
             return
-        told = response(problem, docs_url=self._docs_url)
+        told = response(problem, docs_url=self._docs_url, spread=self._spread())
         await send(
             {
                 "type": "http.response.start",

@@ -15,7 +15,9 @@ from keyonce.core import transitions
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Claimed, Finding, StoreStats, Traits
-from keyonce.stores.shell import audit_of, counted_as, listed
+from keyonce.core.states import Status
+from keyonce.stores.news import Wakes
+from keyonce.stores.shell import audit_of, counted_as, has_expired, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
     )
-    from keyonce.core.states import Status
     from keyonce.core.transitions import Change
 
 TRAITS: Final = Traits(
@@ -75,6 +77,8 @@ class MemoryStore:
             record, written = transitions.claim(stored, command, now)
             if written:
                 shelf.records[identity] = record
+        if written:
+            shelf.tell(record)
         return Claimed(record, now)
 
     def complete(self, command: Completion) -> Record | None:
@@ -89,6 +93,7 @@ class MemoryStore:
             if written:
                 shelf.write(record)
                 shelf.purge(now, PURGED_BY_A_WRITE)
+        shelf.tell(record)
         return record
 
     def release(
@@ -114,6 +119,12 @@ class MemoryStore:
             identity, lambda stored, now: transitions.renew(stored, owner, now)
         )
 
+    def note(self, command: Note) -> bool:
+        noted = self._shelf.change(
+            command.identity, lambda stored, _now: transitions.note(stored, command)
+        )
+        return noted is not None
+
     def find(self, identity: Identity) -> Claimed | None:
         shelf = self._shelf.mine()
         stored = shelf.records.get(identity)
@@ -132,7 +143,16 @@ class MemoryStore:
             shelf.audits.append(audit_of(command, stored, now))
             del shelf.audits[:-AUDITS_KEPT]
             shelf.write(change.record)
+        shelf.tell(change.record)
         return change.record
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> MemoryWatch:
+        """Have *wake* called at the end of the record; it always is."""
+        return MemoryWatch(self._shelf.mine().wakes, identity, wake)
+
+    def announce(self, identity: Identity) -> bool:
+        record = self._shelf.mine().records.get(identity)
+        return record is not None and record.status is Status.IN_PROGRESS
 
     def records(self, query: Query) -> Sequence[Record]:
         everything, now = self._shelf.mine().everything()
@@ -147,11 +167,13 @@ class MemoryStore:
         everything, now = self._shelf.mine().everything()
         counts: dict[Status, int] = {}
         oldest: dict[Status, float] = {}
+        expired = 0
         for record in everything:
             status = counted_as(record, now)
+            expired += has_expired(record, now)
             counts[status] = counts.get(status, 0) + 1
             oldest[status] = min(oldest.get(status, now), record.claimed_at)
-        return StoreStats(counts=counts, oldest=oldest, stored_bytes=None, now=now)
+        return StoreStats(counts, oldest, None, now, expired)
 
     def purge(self, limit: int = 1000) -> int:
         shelf = self._shelf.mine()
@@ -214,11 +236,20 @@ class AsyncMemoryStore:
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return self._store.renew(identity, owner)
 
+    async def note(self, command: Note) -> bool:
+        return self._store.note(command)
+
     async def find(self, identity: Identity) -> Claimed | None:
         return self._store.find(identity)
 
     async def settle(self, command: Settlement) -> Record:
         return self._store.settle(command)
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> MemoryWatch:
+        return self._store.watch(identity, wake)
+
+    async def announce(self, identity: Identity) -> bool:
+        return self._store.announce(identity)
 
     async def records(self, query: Query) -> Sequence[Record]:
         return self._store.records(query)
@@ -239,10 +270,42 @@ class AsyncMemoryStore:
         self._store.close()
 
 
+class MemoryWatch:
+    """One ear at one record."""
+
+    __slots__ = ("_identity", "_wakes")
+
+    def __init__(
+        self, wakes: Wakes, identity: Identity, wake: Callable[[], object]
+    ) -> None:
+        """Be woken at the end of the record of *identity*."""
+        self._wakes = wakes
+        self._identity = identity
+        wakes.add(identity, self, wake)
+
+    @property
+    def in_force(self) -> bool:
+        """Always: news comes from this process."""
+        return True
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._wakes.remove(self._identity, self)
+
+
 class _Shelf:
     """The records, one lock, and a heap of what is to be purged when."""
 
-    __slots__ = ("audits", "clock", "due", "lock", "order", "pid", "records")
+    __slots__ = (
+        "audits",
+        "clock",
+        "due",
+        "lock",
+        "order",
+        "pid",
+        "records",
+        "wakes",
+    )
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -251,6 +314,7 @@ class _Shelf:
         self.due: list[tuple[float, int, Identity]] = []
         self.order = count()
         self.lock = threading.Lock()
+        self.wakes = Wakes()
         self.pid = os.getpid()
 
     def mine(self) -> _Shelf:
@@ -278,7 +342,13 @@ class _Shelf:
             if change.written:
                 self.write(change.record)
                 self.purge(now, PURGED_BY_A_WRITE)
+        self.tell(change.record)
         return change.record
+
+    def tell(self, record: Record) -> None:
+        """Wake those who wait for the end of *record*, if this is it."""
+        if self.wakes and record.status is not Status.IN_PROGRESS:
+            self.wakes.wake(record.identity)
 
     def everything(self) -> tuple[list[Record], float]:
         """Give all records of one moment, and that moment."""

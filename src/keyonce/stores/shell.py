@@ -1,19 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the shell of every store says alike: listings, counts, audit rows."""
+"""What every store says alike: listings, counts, audit rows, torn records."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keyonce.core.model import AuditRow
+from keyonce.core.errors import RecordUnreadable
+from keyonce.core.guarantee import Guarantee
+from keyonce.core.model import AuditRow, Record
 from keyonce.core.states import Status
 from keyonce.core.transitions import effective_status, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from keyonce.core.model import Query, Record, Settlement
+    from keyonce.core.model import Identity, Query, Settlement
 
 
 def listed(records: Iterable[Record], query: Query, now: float) -> Iterator[Record]:
@@ -59,6 +61,11 @@ def counted_as(record: Record, now: float) -> Status:
     return record.status
 
 
+def has_expired(record: Record, now: float) -> bool:
+    """Whether a stored record only waits to be purged, or made a tombstone."""
+    return record.expires_at is not None and record.expires_at <= now
+
+
 def audit_of(command: Settlement, before: Record | None, now: float) -> AuditRow:
     """Tell for the audit what an operator did to *before*."""
     return AuditRow(
@@ -68,4 +75,28 @@ def audit_of(command: Settlement, before: Record | None, now: float) -> AuditRow
         identity=command.identity,
         reason=command.reason,
         before="absent" if before is None else before.status.word,
+    )
+
+
+def unreadable(identity: Identity) -> RecordUnreadable:
+    """Say that a record is there but cannot be read."""
+    return RecordUnreadable(
+        f"A record in scope {identity.scope!r} cannot be read: it is torn, was "
+        "changed by another program, or is from a newer keyonce. Nothing was run. "
+        "'keyonce keys list' shows it as unknown; resolve or release it."
+    )
+
+
+def damaged(identity: Identity) -> Record:
+    """Give a record that nobody can read, as an operator may settle it."""
+    return Record(
+        identity=identity,
+        status=Status.UNKNOWN,
+        guarantee=Guarantee.AT_MOST_ONCE,
+        owner=b"",
+        executions=1,
+        created_at=0.0,
+        claimed_at=0.0,
+        lease_for=0.0,
+        reason="unreadable",
     )

@@ -29,7 +29,11 @@ Procedure = Generator[Statement, list[Row], R]
 
 def queries_of(package: str) -> dict[str, str]:
     """Read the `queries.sql` of *package*: blocks headed `-- name --`."""
-    text = files(package).joinpath("queries.sql").read_text(encoding="utf-8")
+    return queries_in(files(package).joinpath("queries.sql").read_text("utf-8"))
+
+
+def queries_in(text: str) -> dict[str, str]:
+    """Read the blocks of *text*, by the names above them."""
     parts = _NAME.split(text)
     return {
         name: block.strip().removesuffix(";")

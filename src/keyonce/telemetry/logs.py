@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.events import (
     Arrived,
+    CacheAsked,
     Ended,
+    LeaseEnded,
     LeaseGone,
     LeaseRenewed,
     Outcome,
     Purged,
+    Reconciled,
     Recorded,
     Started,
     StoreCalled,
@@ -157,11 +160,15 @@ def _level(event: Event) -> int:
     match event:
         case Ended(outcome=outcome):
             return _LEVELS.get(outcome, logging.INFO)
-        case LeaseGone():
+        case LeaseGone() | LeaseEnded():
             return logging.WARNING
         case StoreCalled(failed=True):
             return logging.WARNING
-        case Recorded():
+        case CacheAsked(answer="refused" | "failed"):
+            return logging.WARNING
+        case Reconciled(answer="failed"):
+            return logging.WARNING
+        case Recorded() | Reconciled():
             return logging.INFO
         case Purged(count=count) if count:
             return logging.INFO
@@ -178,15 +185,22 @@ def _fields(event: Event) -> dict[str, Any]:
             return {"event": "started", "rule": rule}
         case Ended():
             return _ended(event)
-        case StoreCalled(store, verb, took, failed):
+        case StoreCalled(store, verb, took, failed, reason):
             name = "store-failed" if failed else "store-called"
-            return {"event": name, "store": store, "verb": verb, "took": took}
+            fields = {"event": name, "store": store, "verb": verb, "took": took}
+            return {**fields, "reason": reason} if reason else fields
+        case CacheAsked(store, answer):
+            return {"event": "cache-asked", "store": store, "answer": answer}
         case LeaseRenewed():
             return {"event": "lease-renewed"}
         case LeaseGone(reason=reason):
             return {"event": "lease-gone", "reason": reason}
+        case LeaseEnded():
+            return {"event": "lease-ended"}
         case Recorded():
             return {"event": "recorded"}
+        case Reconciled(answer=answer):
+            return {"event": "reconciled", "answer": answer}
         case Purged(count):
             return {"event": "purged", "count": count}
 
@@ -204,6 +218,10 @@ def _ended(event: Ended) -> dict[str, Any]:
         fields["key_age"] = event.key_age
     if event.weak is not None:
         fields["weak"] = event.weak
+    if event.reference is not None:
+        fields["reference"] = event.reference
+    if event.reason:
+        fields["reason"] = event.reason
     return fields
 
 

@@ -73,12 +73,18 @@ class Metrics:
         self.store_failures = counter(
             "store_failures", "Store calls that got no answer.", "store", "verb"
         )
+        self.cache = counter(
+            "cache", "Answers of a tiered store's cache.", "store", "answer"
+        )
         self.renewals = counter("lease_renewals", "Leases prolonged by a heartbeat.")
         self.leases_lost = counter(
             "leases_lost", "Leases that ended under their owner.", "reason"
         )
         self.recorded_late = counter(
             "recorded_late", "Outcomes that were stored only after a failure to."
+        )
+        self.reconciled = counter(
+            "reconciled", "Askings about keys of unknown outcome.", "answer"
         )
         self.purged = counter("purged", "Expired records removed.")
         self.in_flight = Gauge(

@@ -18,12 +18,15 @@ from keyonce.core.errors import ConfigurationError
 from keyonce.core.events import (
     SUPPRESSED,
     Arrived,
+    CacheAsked,
     Ended,
     Event,
+    LeaseEnded,
     LeaseGone,
     LeaseRenewed,
     Outcome,
     Purged,
+    Reconciled,
     Recorded,
     Started,
     StoreCalled,
@@ -79,6 +82,7 @@ class PrometheusObserver:
         self._recorded_late = MarkedCounter(self._metrics.recorded_late, self._exemplar)
         self._operations: dict[str, _Operation] = {}
         self._reasons: dict[str, MarkedCounter] = {}
+        self._answers: dict[str, MarkedCounter] = {}
         self._stores: dict[tuple[str, str], Histogram] = {}
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
@@ -92,6 +96,8 @@ class PrometheusObserver:
                 self._ended(event)
             case StoreCalled():
                 self._store_called(event)
+            case CacheAsked(store, answer):
+                self._metrics.cache.labels(store, answer).inc()
             case Arrived():
                 self._metrics.in_flight.inc()
             case LeaseRenewed():
@@ -100,9 +106,11 @@ class PrometheusObserver:
                 self._lease_gone(event)
             case Recorded():
                 self._recorded_late.inc(event.identity, self._clock())
+            case Reconciled():
+                self._reconciled(event)
             case Purged():
                 self._metrics.purged.inc(event.count)
-            case Started():
+            case Started() | LeaseEnded():
                 return
 
     def _ended(self, event: Ended) -> None:
@@ -128,6 +136,14 @@ class PrometheusObserver:
             counter = self._metrics.leases_lost.labels(event.reason)
             bound = MarkedCounter(counter, self._exemplar)
             self._reasons[event.reason] = bound
+        bound.inc(event.identity, self._clock())
+
+    def _reconciled(self, event: Reconciled) -> None:
+        bound = self._answers.get(event.answer)
+        if bound is None:
+            counter = self._metrics.reconciled.labels(event.answer)
+            bound = MarkedCounter(counter, self._exemplar)
+            self._answers[event.answer] = bound
         bound.inc(event.identity, self._clock())
 
 

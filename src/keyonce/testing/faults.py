@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from keyonce.core.errors import StoreUnavailable
+from keyonce.testing.announcing import aannounced_on, announced_on, watch_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
         Traits,
     )
-    from keyonce.core.protocols import AsyncStore, Store
+    from keyonce.core.protocols import AsyncStore, Store, Watch
 
 R = TypeVar("R")
 
@@ -128,11 +130,20 @@ class FaultyStore:
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return self._through("renew", lambda: self._store.renew(identity, owner))
 
+    def note(self, command: Note) -> bool:
+        return self._through("note", lambda: self._store.note(command))
+
     def find(self, identity: Identity) -> Claimed | None:
         return self._through("find", lambda: self._store.find(identity))
 
     def settle(self, command: Settlement) -> Record:
         return self._through("settle", lambda: self._store.settle(command))
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        return watch_on(self._store, identity, wake)
+
+    def announce(self, identity: Identity) -> bool:
+        return self._through("announce", lambda: announced_on(self._store, identity))
 
     def records(self, query: Query) -> Sequence[Record]:
         return self._through("records", lambda: self._store.records(query))
@@ -203,11 +214,22 @@ class AsyncFaultyStore:
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return await self._through("renew", lambda: self._store.renew(identity, owner))
 
+    async def note(self, command: Note) -> bool:
+        return await self._through("note", lambda: self._store.note(command))
+
     async def find(self, identity: Identity) -> Claimed | None:
         return await self._through("find", lambda: self._store.find(identity))
 
     async def settle(self, command: Settlement) -> Record:
         return await self._through("settle", lambda: self._store.settle(command))
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        return watch_on(self._store, identity, wake)
+
+    async def announce(self, identity: Identity) -> bool:
+        return await self._through(
+            "announce", lambda: aannounced_on(self._store, identity)
+        )
 
     async def records(self, query: Query) -> Sequence[Record]:
         return await self._through("records", lambda: self._store.records(query))

@@ -15,6 +15,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from keyonce.testing.announcing import aannounced_on, announced_on, watch_on
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -25,19 +27,20 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
         Traits,
     )
-    from keyonce.core.protocols import AsyncStore, Store
+    from keyonce.core.protocols import AsyncStore, Store, Watch
 
 R = TypeVar("R")
 
 STORE_POINTS: Final = tuple(
     f"{verb}.{when}"
-    for verb in ("claim", "complete", "release", "abandon", "renew")
+    for verb in ("claim", "complete", "release", "abandon", "renew", "note")
     for when in ("before", "after")
 )
 EFFECT_POINTS: Final = ("effect.before", "effect.after")
@@ -144,11 +147,20 @@ class PausingStore:
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return self._around("renew", lambda: self._store.renew(identity, owner))
 
+    def note(self, command: Note) -> bool:
+        return self._around("note", lambda: self._store.note(command))
+
     def find(self, identity: Identity) -> Claimed | None:
         return self._store.find(identity)
 
     def settle(self, command: Settlement) -> Record:
         return self._store.settle(command)
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        return watch_on(self._store, identity, wake)
+
+    def announce(self, identity: Identity) -> bool:
+        return announced_on(self._store, identity)
 
     def records(self, query: Query) -> Sequence[Record]:
         return self._store.records(query)
@@ -214,11 +226,20 @@ class AsyncPausingStore:
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return await self._around("renew", lambda: self._store.renew(identity, owner))
 
+    async def note(self, command: Note) -> bool:
+        return await self._around("note", lambda: self._store.note(command))
+
     async def find(self, identity: Identity) -> Claimed | None:
         return await self._store.find(identity)
 
     async def settle(self, command: Settlement) -> Record:
         return await self._store.settle(command)
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        return watch_on(self._store, identity, wake)
+
+    async def announce(self, identity: Identity) -> bool:
+        return await aannounced_on(self._store, identity)
 
     async def records(self, query: Query) -> Sequence[Record]:
         return await self._store.records(query)

@@ -8,8 +8,10 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from keyonce.testing.announcing import aannounced_on, watch_on
+
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
     from keyonce.core.model import (
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
         Traits,
     )
-    from keyonce.core.protocols import AsyncStore, Store
+    from keyonce.core.protocols import AsyncStore, Store, Watch
 
 R = TypeVar("R")
 
@@ -71,11 +74,20 @@ class StorePortal:
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return self._wait_for(self._store.renew(identity, owner))
 
+    def note(self, command: Note) -> bool:
+        return self._wait_for(self._store.note(command))
+
     def find(self, identity: Identity) -> Claimed | None:
         return self._wait_for(self._store.find(identity))
 
     def settle(self, command: Settlement) -> Record:
         return self._wait_for(self._store.settle(command))
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> Watch | None:
+        return watch_on(self._store, identity, wake)
+
+    def announce(self, identity: Identity) -> bool:
+        return self._wait_for(aannounced_on(self._store, identity))
 
     def records(self, query: Query) -> Sequence[Record]:
         return self._wait_for(self._store.records(query))

@@ -36,6 +36,7 @@ from keyonce.testing.store_scenarios.concurrency import Concurrency
 from keyonce.testing.store_scenarios.endings import Endings
 from keyonce.testing.store_scenarios.identities import Identities
 from keyonce.testing.store_scenarios.leases import Leases
+from keyonce.testing.store_scenarios.notes import Notes
 from keyonce.testing.store_scenarios.operators import Operators
 from keyonce.testing.store_scenarios.retention import Retention
 from keyonce.testing.store_scenarios.table import Table
@@ -45,6 +46,7 @@ class StoreContract(
     Claims,
     Leases,
     Endings,
+    Notes,
     Retention,
     Identities,
     Bodies,

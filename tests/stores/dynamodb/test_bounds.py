@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from keyonce.core.model import StoredResult
+from keyonce.core.errors import StoreError
+from keyonce.core.model import Note, StoredResult
 from keyonce.core.states import Status
 from keyonce.testing.store_scenarios.cases import (
     FIRST,
@@ -75,3 +76,40 @@ def test_names_too_long_for_a_key_stay_different(store):
     assert (one, FIRST) == (first.identity, first.owner)
     assert (other, SECOND) == (second.identity, second.owner)
     assert first == record_in(store, one)
+
+
+def test_steps_of_the_bound_leave_room_for_every_end(store):
+    identity = ORDER._replace(operation="POST /" + "p" * 8000, key="k" * 255)
+    claim = claim_of(identity, field_map=lambda _: bytes(2048))
+    store.claim(claim)
+
+    assert store.note(Note(identity, FIRST, bytes(BOUND), "r" * 255))
+    assert store.release(identity, FIRST, "safe", 60.0)
+    again = store.claim(claim).record
+    assert store.abandon(identity, FIRST, "work-limit")
+    done = store.complete(completion_of(identity, result=of(5)))
+
+    assert (bytes(BOUND), 2) == (again.steps, again.executions)
+    assert (b"", of(5)) == (done.steps, done.result)
+
+
+@pytest.mark.parametrize("size", [BOUND + 1, 1024 * KIB])
+def test_steps_over_the_bound_are_refused_and_harm_nothing(store, size):
+    store.claim(claim_of())
+    store.note(Note(ORDER, FIRST, b"halfway"))
+    before = record_in(store)
+
+    with pytest.raises(StoreError, match=f"Steps of {size} bytes .* at most 400 KB"):
+        store.note(Note(ORDER, FIRST, bytes(size), "ch_1"))
+
+    assert before == record_in(store)
+
+
+def test_steps_that_do_not_fit_beside_a_long_name_are_refused_as_well(store):
+    identity = ORDER._replace(operation="POST /" + "p" * 90 * KIB)
+    store.claim(claim_of(identity))
+
+    with pytest.raises(StoreError, match="What was noted before is still there"):
+        store.note(Note(identity, FIRST, bytes(BOUND)))
+
+    assert b"" == record_in(store, identity).steps

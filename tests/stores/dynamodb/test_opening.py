@@ -15,6 +15,7 @@ from keyonce.core.model import Query
 from keyonce.stores.dynamodb import DynamoDBStore, create_table, table_definition
 from keyonce.stores.dynamodb.address import SKEW, Address, address_of
 from keyonce.stores.dynamodb.aio import AsyncDynamoDBStore
+from keyonce.stores.dynamodb.migrating import DynamoDBSchema
 from keyonce.stores.url import open_async_store, open_store
 from keyonce.testing.store_scenarios.cases import (
     FIRST,
@@ -23,7 +24,7 @@ from keyonce.testing.store_scenarios.cases import (
     completion_of,
     record_in,
 )
-from tests.servers.moto import REGION
+from tests.servers.moto import ENVIRONMENT, REGION
 
 
 @pytest.mark.parametrize(
@@ -204,3 +205,16 @@ def test_a_new_table_is_empty_and_expires_by_itself(client, table, store):
 
     assert [] == list(store.records(Query()))
     assert "ttl" == expiry["TimeToLiveDescription"]["AttributeName"]
+
+
+def test_migrating_tells_every_version_that_a_new_table_has(moto, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    schema = DynamoDBSchema(moto.url("migrated"))
+    before = schema.look()
+
+    ran = schema.migrate()
+
+    assert [1, 2, 3] == [each.version for each in ran]
+    assert (0, 3) == (before.version, schema.look().version)
+    assert "# 003_pre_index_of_open_records: made with" in schema.script(ran)

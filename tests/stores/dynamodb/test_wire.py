@@ -12,7 +12,7 @@ from botocore.exceptions import NoCredentialsError
 
 from keyonce.core.errors import SettlementRefused, StoreError, StoreUnavailable
 from keyonce.core.guarantee import Guarantee
-from keyonce.core.model import Query
+from keyonce.core.model import Note, Query
 from keyonce.core.states import Status
 from keyonce.stores.dynamodb import DynamoDBStore
 from keyonce.testing.store_scenarios.cases import (
@@ -85,13 +85,14 @@ def test_every_verb_of_the_owner_is_one_trip(client, over):
     sent.clear()
 
     store.renew(named("a"), FIRST)
+    store.note(Note(named("a"), FIRST, b"halfway", "ch_1"))
     store.release(named("a"), FIRST, "safe", None)
     store.abandon(named("b"), FIRST, "crashed")
     store.renew(named("b"), FIRST)
     store.complete(completion_of(named("b")))
     store.complete(completion_of(named("b")))
 
-    assert ["update_item"] * 6 == [name for name, _ in sent]
+    assert ["update_item"] * 7 == [name for name, _ in sent]
 
 
 def test_every_read_is_consistent_but_that_of_the_index(client, over, clock):
@@ -147,6 +148,55 @@ def test_a_takeover_that_arrives_twice_counts_once(client, over, clock):
     ).record
 
     assert (SECOND, 2, 1) == (after.owner, after.executions, after.crashes)
+
+
+def test_a_note_that_arrives_twice_says_yes(client, over):
+    store = over(stammering(client))
+    store.claim(claim_of())
+
+    assert store.note(Note(ORDER, FIRST, b"halfway", "ch_1")) is True
+    noted = record_in(store)
+    assert (b"halfway", "ch_1") == (noted.steps, noted.reference)
+
+
+def test_a_takeover_writes_nothing_over_a_note_that_it_has_not_seen(
+    client, over, clock
+):
+    plain = over(client)
+    resume = Guarantee.RESUME
+    first = plain.claim(claim_of(guarantee=resume)).record
+    plain.note(Note(ORDER, FIRST, b"a"))
+    pass_lease(clock)
+    late = [Note(ORDER, FIRST, b"ab")]
+
+    def around(name, parameters, send):
+        if name == "put_item" and late:
+            plain.note(late.pop())
+        return send()
+
+    after = (
+        over(wired(client, around))
+        .claim(claim_of(owner=SECOND, guarantee=resume, witnessed=first.lease_until))
+        .record
+    )
+
+    assert (SECOND, b"ab") == (after.owner, after.steps)
+    assert after == record_in(plain)
+
+
+def test_a_listing_reads_no_steps(client, over):
+    wire, sent = counted(client)
+    store = over(wire)
+    store.claim(claim_of())
+    store.note(Note(ORDER, FIRST, b"halfway"))
+    sent.clear()
+
+    listed = [*store.records(QUERY), *store.records(Query(status=Status.IN_PROGRESS))]
+
+    asked = [str(given) for name, given in sent if name in ("scan", "batch_get_item")]
+    assert [b"", b""] == [record.steps for record in listed]
+    assert 2 == len(asked)
+    assert [] == [each for each in asked if "steps" in each]
 
 
 def test_no_acknowledged_word_is_needed_to_know_what_was_done(client, over, clock):

@@ -31,7 +31,7 @@ from keyonce.testing.store_scenarios.cases import (
     record_in,
     settlement_of,
 )
-from tests.servers.mariadb import free_port
+from tests.servers.programs import free_port
 
 
 def opened(kind, url, **options):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,10 +17,12 @@ import pytest
 from keyonce.core.errors import ConfigurationError, StoreUnavailable
 from keyonce.core.states import Status
 from keyonce.stores.mysql import (
+    AsyncMySQLStore,
     MySQLStore,
     async_database,
     database,
     examine,
+    joining,
     procedures,
 )
 from keyonce.stores.mysql.script import PACKAGE, scripts
@@ -75,7 +78,7 @@ def test_version_one_is_brought_up_to_date_with_its_rows(server, url):
         cursor.execute(
             "INSERT INTO keyonce_records VALUES ('alice', 'POST /orders', 'order-1', "
             "4, 3, 2, 0, 'owner', 1, 1000000, 30000000, 31000000, 2000000, NULL, NULL, "
-            "NULL, NULL, NULL, NULL, 'safe', NULL)"
+            "NULL, NULL, NULL, NULL, 'safe', NULL, NULL)"
         )
 
     store = MySQLStore(url)
@@ -91,6 +94,39 @@ def test_version_one_is_brought_up_to_date_with_its_rows(server, url):
     assert 3 == store.claim(claim_of()).record.executions
     assert [] == list(store.audits())
     store.close()
+
+
+@pytest.mark.parametrize("kind", [MySQLStore, AsyncMySQLStore])
+def test_without_migrating_nothing_is_made_or_changed(server, url, kind):
+    with pytest.raises(ConfigurationError, match=r"is not there.*keyonce migrate"):
+        kind(url, migrate=False)
+    assert () == server.ask("SHOW TABLES", "keyonce")
+
+    MySQLStore(url).close()
+    server.ask("DELETE FROM keyonce_schema WHERE version > 1", "keyonce")
+    with pytest.raises(ConfigurationError, match=r"is version 1.*keyonce migrate"):
+        kind(url, migrate=False)
+
+    assert ((1,),) == versions(server)
+
+
+def test_a_user_who_may_not_make_tables_is_refused_and_may_use_them(server, url):
+    server.ask("CREATE OR REPLACE USER guest@127.0.0.1")
+    server.ask("GRANT SELECT, INSERT, UPDATE, DELETE ON keyonce.* TO guest@127.0.0.1")
+    guest = server.url("keyonce", user="guest")
+    try:
+        with pytest.raises(
+            ConfigurationError, match=r"'keyonce migrate', run as a user"
+        ):
+            MySQLStore(guest)
+
+        MySQLStore(url).close()
+        store = MySQLStore(guest)
+
+        completed(store)
+        store.close()
+    finally:
+        server.ask("DROP USER guest@127.0.0.1")
 
 
 def test_a_newer_schema_is_refused(server, url):
@@ -123,9 +159,12 @@ def names_in(*modules):
 
 
 def test_every_query_is_used():
-    used = names_in(procedures, examine, database, async_database)
+    queries = queries_of(PACKAGE)
+    inside = set(re.findall(r"\{(\w+)\}", "".join(queries.values())))
+    used = names_in(procedures, joining, examine, database, async_database)
 
-    assert {"read_back"} == set(queries_of(PACKAGE)) - used
+    assert {"now"} == inside - set(queries)
+    assert set() == set(queries) - used - inside
 
 
 @pytest.mark.parametrize("bound_clock", [False, True])

@@ -59,8 +59,7 @@ def test_a_server_that_is_set_well_has_no_faults(used_url, opened):
 
     assert {"ok"} == set(levels(store).values())
     assert store.traits.durable
-    assert Guarantee.AT_MOST_ONCE in store.traits.guarantees
-    assert Guarantee.EXACTLY_ONCE not in store.traits.guarantees
+    assert frozenset(Guarantee) == store.traits.guarantees
 
 
 def test_settings_that_break_the_promise_are_errors(tmp_path):
@@ -95,6 +94,47 @@ def test_settings_that_break_the_promise_are_errors(tmp_path):
         later[name]
         for name in ("durability", "binary log", "packet", "engine", "clock")
     )
+
+
+def test_a_weaker_flush_that_is_declared_is_a_warning(own_server):
+    own_server.ask("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    url = own_server.database("keyonce")
+    by_url = f"{url}?durability=declared"
+    stores: list[Store] = [
+        MySQLStore(by_url),
+        MySQLStore(url, durability="declared"),
+        StorePortal(AsyncMySQLStore(by_url)),
+        MySQLStore(url),
+    ]
+
+    found = [levels(store)["durability"] for store in stores]
+
+    assert ["warning", "warning", "warning", "error"] == found
+    for store in stores:
+        store.close()
+
+
+def test_a_server_that_takes_no_writes_is_an_error(own_server):
+    store = MySQLStore(own_server.database("keyonce"))
+    own_server.ask("SET GLOBAL read_only = ON")
+
+    assert "error" == levels(store)["role"]
+    store.close()
+
+
+def test_a_right_that_is_missing_is_named(server, url):
+    MySQLStore(url).close()
+    server.ask("CREATE OR REPLACE USER clerk@'127.0.0.1' IDENTIFIED BY 'c'")
+    server.ask("GRANT SELECT, INSERT, UPDATE ON keyonce.* TO clerk@'127.0.0.1'")
+    name = f"mysql://clerk:c@127.0.0.1:{server.port}/keyonce"
+    threads, loop = MySQLStore(name), StorePortal(AsyncMySQLStore(name))
+
+    for store in (threads, loop):
+        [found] = [each for each in store.examine() if each.subject == "privileges"]
+        assert "error" == found.level
+        assert "DELETE" in found.detail
+        assert "GRANT" in found.mend
+        store.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from keyonce.core.errors import StoreUnavailable
+from keyonce.core.errors import StoreError, StoreUnavailable
 from keyonce.core.guarantee import Guarantee
+from keyonce.core.model import Note
 from keyonce.core.protocols import Store
 from keyonce.core.states import Status
 from keyonce.stores.mysql import AsyncMySQLStore, MySQLStore
@@ -66,6 +67,7 @@ def writes(server):
 def test_a_first_request_takes_three_trips_and_a_replay_one(store, relay):
     assert 2 == trips(relay, lambda: store.claim(claim_of()))
     assert 1 == trips(relay, lambda: store.renew(ORDER, FIRST))
+    assert 1 == trips(relay, lambda: store.note(Note(ORDER, FIRST, b"halfway")))
     assert 1 == trips(relay, lambda: store.complete(completion_of()))
     assert 1 == trips(relay, lambda: store.claim(claim_of(owner=SECOND)))
     assert 1 == trips(relay, lambda: store.find(ORDER))
@@ -125,6 +127,50 @@ def test_a_release_whose_answer_is_lost_says_yes(store, relay):
     assert 1 == relay.lost
 
 
+def test_a_note_whose_answer_is_lost_says_yes(store, relay):
+    store.claim(claim_of())
+    relay.lose_answer_to(b"UPDATE")
+
+    assert store.note(Note(ORDER, FIRST, b"halfway", "ch_1")) is True
+    assert 1 == relay.lost
+    noted = record_in(store)
+    assert (b"halfway", "ch_1") == (noted.steps, noted.reference)
+
+
+def test_steps_larger_than_a_packet_are_refused_and_harm_nothing(store):
+    store.claim(claim_of())
+    store.note(Note(ORDER, FIRST, b"halfway"))
+    large = bytes(store.traits.largest_result + 1)
+
+    with pytest.raises(StoreError, match="max_allowed_packet"):
+        store.note(Note(ORDER, FIRST, large))
+
+    assert b"halfway" == record_in(store).steps
+
+
+def test_an_abandonment_whose_answer_is_lost_says_yes(store, relay):
+    store.claim(claim_of())
+    relay.lose_answer_to(b"UPDATE")
+
+    assert store.abandon(ORDER, FIRST, "crashed") is True
+    assert 1 == relay.lost
+
+
+def test_a_takeover_takes_two_trips(store, relay, server):
+    store.claim(claim_of(guarantee=Guarantee.AT_LEAST_ONCE))
+    server.ask(
+        "UPDATE keyonce_records SET lease_until = lease_until - 3600000000", "used"
+    )
+    command = claim_of(
+        owner=SECOND,
+        guarantee=Guarantee.AT_LEAST_ONCE,
+        witnessed=record_in(store).lease_until,
+    )
+
+    assert 2 == trips(relay, lambda: store.claim(command))
+    assert SECOND == record_in(store).owner
+
+
 def test_a_takeover_whose_answer_is_lost_is_made_once(store, relay, server):
     first = store.claim(claim_of(guarantee=Guarantee.AT_LEAST_ONCE)).record
     server.ask(
@@ -148,7 +194,7 @@ def test_a_takeover_whose_answer_is_lost_is_made_once(store, relay, server):
 def test_a_decision_whose_commit_is_unclear_is_not_repeated(store, relay):
     store.claim(claim_of())
     store.abandon(ORDER, FIRST, "crashed")
-    relay.lose_answer_to(b"COMMIT")
+    relay.lose_answer_to(b"\x03COMMIT")
 
     with pytest.raises(StoreUnavailable):
         store.settle(settlement_of())

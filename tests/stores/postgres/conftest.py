@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.servers.pgbouncer import PgBouncer, program
+from tests.servers import postgres
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import PostgresServer, installed
 
 HERE = Path(__file__).parent
@@ -18,27 +18,17 @@ VERSIONS = installed()
 QUICK = {"fsync": "off", "synchronous_commit": "off"}
 
 
-def missing(what):
-    """Skip, or fail where every service has to be there."""
-    if os.environ.get("KEYONCE_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is not there, and KEYONCE_REQUIRE_SERVICES is 1")
-    pytest.skip(f"{what} is not there")
-
-
 @pytest.fixture(scope="session", params=sorted(VERSIONS) or [None])
 def every_server(request):
     """Each version in turn."""
-    if request.param is None:
-        missing("PostgreSQL")
-    server = PostgresServer(VERSIONS[request.param], **QUICK).start()
+    programs = VERSIONS[request.param] if request.param else postgres.newest()
+    server = PostgresServer(programs, **QUICK).start()
     yield server
     server.close()
 
 
 def newest(**settings):
-    if not VERSIONS:
-        missing("PostgreSQL")
-    return PostgresServer(VERSIONS[max(VERSIONS, key=int)], **settings).start()
+    return PostgresServer(postgres.newest(), **settings).start()
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +50,6 @@ def quick_server():
 @pytest.fixture(scope="session")
 def pooler(quick_server):
     """A pgbouncer in transaction mode before the quick server."""
-    if program() is None:
-        missing("pgbouncer")
     pooler = PgBouncer(quick_server)
     yield pooler
     pooler.close()

@@ -35,7 +35,9 @@ def emptied(url):
         there = connection.execute("SELECT to_regclass('keyonce_records')").fetchone()
         if there != (None,):
             connection.execute("DELETE FROM keyonce_records")
+            connection.execute("DELETE FROM keyonce_renewals")
             connection.execute("DELETE FROM keyonce_audits")
+            connection.execute("DELETE FROM keyonce_outcomes")
     return url
 
 

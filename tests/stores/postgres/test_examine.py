@@ -45,6 +45,35 @@ def test_what_a_crash_forgets_is_an_error(quick_server):
     store.close()
 
 
+@pytest.mark.parametrize("kind", ["url", "word"])
+def test_what_is_declared_as_enough_is_a_warning(quick_server, kind):
+    url = quick_server.url(quick_server.new_database())
+    if kind == "url":
+        store = PostgresStore(f"{url}?durability=declared&application_name=shop")
+        loop = AsyncPostgresStore(f"{url}?durability=declared")
+    else:
+        store = PostgresStore(url, durability="declared")
+        loop = AsyncPostgresStore(url, durability="declared")
+
+    found = [levels(store.examine()), levels(asyncio.run(examined(loop)))]
+
+    for each in found:
+        assert ("warning", "warning") == (each["fsync"], each["synchronous_commit"])
+    assert "declared" in detail(store.examine(), "fsync").lower()
+    store.close()
+
+
+async def examined(store):
+    findings = await store.examine()
+    await store.close()
+    return findings
+
+
+def test_another_word_for_durability_is_refused():
+    with pytest.raises(ConfigurationError, match="'checked' or 'declared', not 'low'"):
+        PostgresStore("postgresql://127.0.0.1/shop?durability=low")
+
+
 def test_a_role_may_be_more_careful_than_the_server(quick_server):
     url = quick_server.url(quick_server.new_database())
     store = PostgresStore(f"{url}?options=-c%20synchronous_commit%3Don")
@@ -55,10 +84,11 @@ def test_a_role_may_be_more_careful_than_the_server(quick_server):
 
 def look(settings, *, ahead=0.0):
     """Play the server, with a clock that is *ahead* of this machine's."""
-    row = ["15.0", True, "on", "", "read committed", False, False, time.time() + ahead]
+    row = ["15.0", True, "on", "", "read committed", False, False]
+    row += [time.time() + ahead, True, None, True]
     for place, value in settings.items():
         row[place] = value
-    steps = examine(time.time)
+    steps = examine(time.time, "checked")
     assert Statement("settings") == next(steps)
     assert Statement("schema_version") == steps.send([tuple(row)])
     with pytest.raises(StopIteration) as end:
@@ -77,6 +107,8 @@ def look(settings, *, ahead=0.0):
         ({2: "remote_write", 3: "other"}, 0.0, "synchronous_commit", "warning"),
         ({2: "on", 3: "other"}, 0.0, "synchronous_commit", "ok"),
         ({2: "off", 3: "other"}, 0.0, "synchronous_commit", "error"),
+        ({8: False}, 0.0, "full_page_writes", "warning"),
+        ({9: "DELETE on keyonce_records"}, 0.0, "privileges", "error"),
     ],
 )
 def test_settings_are_judged(settings, ahead, subject, level):

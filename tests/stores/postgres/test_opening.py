@@ -8,19 +8,28 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
 from keyonce.core.errors import ConfigurationError, StoreUnavailable
+from keyonce.core.guarantee import Guarantee
 from keyonce.stores.postgres import AsyncPostgresStore, PostgresStore
 from keyonce.stores.postgres.queries import PACKAGE
+from keyonce.stores.postgres.translate import translation_of
 from keyonce.stores.schema import migrations_of
 from keyonce.stores.url import open_async_store, open_store
+from keyonce.testing.clock import FakeClock
+from keyonce.testing.portal import StorePortal
 from keyonce.testing.store_scenarios.cases import FIRST, claim_of, record_in
-from tests.servers.postgres import PASSWORD, free_port
+from tests.servers.postgres import PASSWORD
+from tests.servers.programs import free_port
+from tests.stores.postgres.test_contract import isolated
 
+AGAIN = Guarantee.AT_LEAST_ONCE
 SECOND_AT_MOST = timedelta(seconds=1)
 
 
@@ -48,7 +57,10 @@ async def test_a_url_opens_it_for_a_loop(url):
 @pytest.mark.parametrize(
     ("change", "kind", "mend"),
     [
-        (("/db", "?nonsense=1&x=/db"), ConfigurationError, "no PostgreSQL URL"),
+        (("/db", "?nonsense=1&x=/db"), ConfigurationError, "option 'nonsense'"),
+        (("/db", "/db?partitions=1d"), ConfigurationError, "'keyonce_partitions'"),
+        (("/db", ""), ConfigurationError, "names no database"),
+        (("@", "@["), ConfigurationError, "no PostgreSQL URL"),
         ((PASSWORD.replace(" ", "%20"), "wrong"), ConfigurationError, "the password"),
         (("/db", "/nowhere"), ConfigurationError, "name another in the URL"),
         (("keyonce:", "stranger:"), ConfigurationError, "user and the password"),
@@ -59,6 +71,20 @@ def test_a_wrong_url_is_refused_with_the_mend(url, opened, change, kind, mend):
         opened(url.replace(*change))
 
     assert PASSWORD not in str(refusal.value)
+
+
+def test_libpq_may_be_told_the_database(url, monkeypatch):
+    monkeypatch.setenv("PGDATABASE", url.rpartition("/")[2])
+
+    PostgresStore(url.rpartition("/")[0]).close()
+
+
+@pytest.mark.parametrize("opened", [PostgresStore, AsyncPostgresStore])
+def test_what_is_no_server_or_no_pool_is_refused(url, opened):
+    with pytest.raises(ConfigurationError, match="A int is no PostgreSQL server"):
+        opened(42)
+    with pytest.raises(ConfigurationError, match="give at least 1"):
+        opened(url, pool_size=0)
 
 
 def test_a_server_that_is_not_there_is_unavailable():
@@ -90,11 +116,19 @@ def test_a_role_that_may_not_make_tables_is_refused_and_may_use_them(server, url
     run_sql(url, "CREATE ROLE guest LOGIN PASSWORD 'g'")
     try:
         guest = url.replace(f"keyonce:{PASSWORD.replace(' ', '%20')}", "guest:g")
-        with pytest.raises(ConfigurationError, match="GRANT USAGE, CREATE ON SCHEMA"):
+        with pytest.raises(
+            ConfigurationError,
+            match=r"'keyonce migrate' as a role .*GRANT USAGE, CREATE ON SCHEMA",
+        ):
             PostgresStore(guest)
 
         PostgresStore(url).close()
-        run_sql(url, "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest")
+        run_sql(
+            url,
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON keyonce_records, "
+            "keyonce_renewals, keyonce_outcomes, keyonce_audits TO guest",
+            "GRANT SELECT ON keyonce_schema TO guest",
+        )
         store = PostgresStore(guest)
 
         assert FIRST == store.claim(claim_of()).record.owner
@@ -120,14 +154,41 @@ def test_a_newer_schema_is_refused(url):
         PostgresStore(url)
 
 
-def test_an_older_schema_is_brought_up_to_date(url):
-    PostgresStore(url).close()
+def make_old(url):
     first = migrations_of(PACKAGE)[0]
     run_sql(
         url,
-        "DROP TABLE keyonce_audits",
-        f"DELETE FROM keyonce_schema WHERE version > {first.version}",
+        first.sql,
+        "CREATE TABLE keyonce_schema (version INT4 PRIMARY KEY, name TEXT NOT NULL)",
+        f"INSERT INTO keyonce_schema VALUES ({first.version}, '{first.name}')",
     )
+
+
+@pytest.mark.parametrize("opened", [PostgresStore, AsyncPostgresStore])
+def test_without_migrating_nothing_is_made_or_changed(server, opened):
+    name = server.new_database()
+    url = server.url(name)
+    with pytest.raises(ConfigurationError, match=r"is not there.*keyonce migrate"):
+        opened(url, migrate=False)
+    assert [(None,)] == server.run_sql("SELECT to_regclass('keyonce_schema')", name)
+
+    make_old(url)
+    with pytest.raises(ConfigurationError, match=r"is version 1.*keyonce migrate"):
+        opened(url, migrate=False)
+
+    assert [(1,)] == server.run_sql("SELECT max(version) FROM keyonce_schema", name)
+
+
+def test_a_url_may_say_that_nothing_is_migrated(url):
+    with pytest.raises(ConfigurationError, match=r"is not there.*keyonce migrate"):
+        open_store(url + "?migrate=no&connect_timeout=9")
+
+    PostgresStore(url).close()
+    open_store(url + "?migrate=no&connect_timeout=9").close()
+
+
+def test_an_older_schema_is_brought_up_to_date(url):
+    make_old(url)
 
     store = PostgresStore(url)
 
@@ -149,6 +210,59 @@ def test_many_may_open_a_new_database_at_once(server, level):
     versions = [each.version for each in migrations_of(PACKAGE)]
     told = server.run_sql("SELECT version FROM keyonce_schema ORDER BY 1", name)
     assert versions == [row[0] for row in told]
+    for each in stores:
+        each.close()
+
+
+@pytest.fixture
+def strict(server):
+    """A database whose transactions are serializable unless they say otherwise."""
+    name = server.new_database()
+    server.run_sql(
+        f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+    )
+    return server.url(name)
+
+
+def isolation_of(store):
+    (found,) = [one.detail for one in store.examine() if one.subject == "isolation"]
+    return found.partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    "opened", [PostgresStore, lambda url: StorePortal(AsyncPostgresStore(url))]
+)
+def test_connections_of_its_own_read_what_is_committed(strict, opened):
+    with closing(opened(strict)) as store:
+        assert "read committed" == isolation_of(store)
+
+
+def test_a_level_that_the_url_names_stays(strict):
+    with closing(PostgresStore(isolated(strict, "repeatable read"))) as store:
+        assert "repeatable read" == isolation_of(store)
+
+
+def test_a_pool_of_yours_stays_as_it_is(strict):
+    with ConnectionPool(strict) as pool, closing(PostgresStore(pool)) as store:
+        assert "serializable" == isolation_of(store)
+
+
+def test_many_may_take_over_where_every_transaction_is_serializable(strict):
+    clock = FakeClock()
+    stores = [PostgresStore(strict, clock=clock, pool_size=2) for _ in range(4)]
+    stores[0].claim(claim_of(guarantee=AGAIN, lease_for=1.0))
+    until = record_in(stores[0]).lease_until
+    clock.advance(10)
+    commands = [
+        claim_of(owner=b"%016d" % number, guarantee=AGAIN, witnessed=until)
+        for number in range(24)
+    ]
+
+    with ThreadPoolExecutor(24) as pool:
+        claims = pool.map(lambda one, of: of.claim(one), commands, stores * 6)
+        owners = {claimed.record.owner for claimed in claims}
+
+    assert 1 == len(owners)
     for each in stores:
         each.close()
 
@@ -185,3 +299,13 @@ def test_without_its_packages_the_url_says_what_to_install():
     )
 
     assert "pip install 'keyonce[postgres]'" in ran.stdout
+
+
+def test_what_the_server_refuses_is_told_without_a_piece_of_our_sql(url):
+    with psycopg.connect(url) as connection, pytest.raises(psycopg.Error) as raised:
+        connection.execute("SELECT nonsense()")
+
+    told = str(translation_of(raised.value))
+
+    assert told.startswith("PostgreSQL refused: function nonsense() does not exist")
+    assert "LINE" not in told

@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 import asyncpg
+import psycopg
 import pytest
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from keyonce.stores.postgres import AsyncPostgresStore, PostgresStore
 from keyonce.stores.postgres.asyncpg_pool import AsyncpgPool
 from keyonce.testing.clock import FakeClock
 from keyonce.testing.portal import StorePortal
 from keyonce.testing.store_contract import StoreContract
+from keyonce.testing.store_scenarios.cases import FIRST, claim_of
 from tests.stores.postgres.test_contract import emptied, isolated
 
 
@@ -79,3 +81,54 @@ class TestAsyncPostgresStoreOnAPoolOfAsyncpg(StoreContract):
         portal._store = portal._wait_for(opened())
         yield portal
         portal.close()
+
+
+class Stubborn(psycopg.Connection):
+    """A connection that may be set to autocommit, but not back."""
+
+    def set_autocommit(self, value):
+        if not value:
+            raise psycopg.OperationalError("not back")
+        super().set_autocommit(value)
+
+    @property
+    def autocommit(self):
+        return super().autocommit
+
+    @autocommit.setter
+    def autocommit(self, value):
+        self.set_autocommit(value)
+
+
+class AsyncStubborn(psycopg.AsyncConnection):
+    """The same for event loops."""
+
+    async def set_autocommit(self, value):
+        if not value:
+            raise psycopg.OperationalError("not back")
+        await super().set_autocommit(value)
+
+
+def test_a_users_connection_that_cannot_be_set_back_is_replaced(quick_server):
+    url = quick_server.url(quick_server.new_database())
+    with ConnectionPool(url, connection_class=Stubborn, min_size=1, max_size=1) as pool:
+        store = PostgresStore(pool)
+
+        for _ in range(3):
+            assert FIRST == store.claim(claim_of()).record.owner
+
+        store.close()
+
+
+async def test_so_it_is_beside_a_loop(quick_server):
+    url = quick_server.url(quick_server.new_database())
+    pool = AsyncConnectionPool(
+        url, connection_class=AsyncStubborn, min_size=1, max_size=1, open=False
+    )
+    async with pool:
+        store = AsyncPostgresStore(pool)
+
+        for _ in range(3):
+            assert FIRST == (await store.claim(claim_of())).record.owner
+
+        await store.close()

@@ -15,8 +15,7 @@ from keyonce.core.model import Query
 from keyonce.core.states import Status
 from keyonce.stores.postgres import PostgresStore
 from keyonce.testing.store_scenarios.cases import named, record_in
-from tests.servers.postgres import PostgresServer
-from tests.stores.postgres.conftest import VERSIONS, missing
+from tests.servers.postgres import PostgresServer, newest
 from tests.stores.programs import said, started, tell
 
 FOUR = 4
@@ -125,9 +124,7 @@ hear()
 
 
 def test_what_was_acknowledged_before_the_server_died_is_there():
-    if not VERSIONS:
-        missing("PostgreSQL")
-    server = PostgresServer(VERSIONS[max(VERSIONS, key=int)]).start()
+    server = PostgresServer(newest()).start()
     try:
         url = server.url(server.new_database())
         acknowledged: list[list[str]] = []

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from keyonce.core.errors import RecordUnreadable, StoreError, StoreUnavailable
 from keyonce.core.guarantee import Guarantee
-from keyonce.core.model import Fingerprint, Query
+from keyonce.core.model import Fingerprint, Note, Query
 from keyonce.core.states import Status
 from keyonce.stores.postgres import AsyncPostgresStore, PostgresStore
 from keyonce.testing.clock import FakeClock
@@ -234,6 +234,11 @@ def test_first_is_two_round_trips_and_a_replay_one_that_writes_nothing(
     relay.turns = 0
     completed(store)
     first = relay.turns
+    store.claim(claim_of(named("noted")))
+    store.note(Note(named("noted"), FIRST, b"half"))
+    relay.turns = 0
+    store.note(Note(named("noted"), FIRST, b"halfway", "ch_1"))
+    noted = relay.turns
     before = psycopg.connect(url, autocommit=True)
     counted = before.execute("SELECT txid_snapshot_xmax(txid_current_snapshot())")
     written = counted.fetchone()
@@ -244,7 +249,7 @@ def test_first_is_two_round_trips_and_a_replay_one_that_writes_nothing(
     stranger = PostgresStore(url)
     stranger.claim(claim_of(owner=SECOND))
 
-    assert 2 == first
+    assert (2, 1) == (first, noted)
     assert 10 == replays
     counted = before.execute("SELECT txid_snapshot_xmax(txid_current_snapshot())")
     assert written == counted.fetchone()

@@ -277,9 +277,35 @@ def test_nobody_there_is_unavailable(kind, form):
 def test_one_server_is_no_cluster(server, kind):
     store = store_of(kind, f"redis+cluster://127.0.0.1:{server.port}")
 
-    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+    with pytest.raises(ConfigurationError, match=r"is no cluster: write 'redis://'"):
         store.claim(claim_of())
     store.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_server_is_no_sentinel(server, kind):
+    store = store_of(kind, f"redis+sentinel://127.0.0.1:{server.port}/main")
+
+    with pytest.raises(ConfigurationError, match=r"is no sentinel: name"):
+        store.claim(claim_of())
+    store.close()
+
+
+def test_who_only_looks_is_warned_where_work_is_refused(own_server):
+    own_server.ask("CONFIG", "SET", "appendonly", "no")
+    url = f"redis://127.0.0.1:{own_server.port}"
+    looking, working = RedisStore(url), RedisStore(url)
+    told: list[str] = []
+    looking.only_look(told.append)
+
+    assert [] == [*looking.records(Query()), *looking.records(Query())]
+    with pytest.raises(ConfigurationError, match="appendonly"):
+        working.claim(claim_of())
+
+    [warning] = told
+    assert "a restart forgets keys" in warning
+    looking.close()
+    working.close()
 
 
 def test_without_the_driver_the_mend_is_told():

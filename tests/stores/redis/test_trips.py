@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 import redis
 
+from keyonce.core.errors import StoreUnavailable
 from keyonce.core.guarantee import Guarantee
-from keyonce.core.model import no_fields
+from keyonce.core.model import Note, Query, no_fields
 from keyonce.core.states import Status
 from keyonce.stores.redis.met import Met
 from keyonce.testing.clock import FakeClock
@@ -25,6 +26,7 @@ from keyonce.testing.store_scenarios.cases import (
     settlement_of,
     taken_over,
 )
+from tests.servers.relay import Relay
 from tests.stores.redis.kinds import KINDS, store_of
 
 
@@ -104,6 +106,7 @@ def test_whoever_is_told_to_wait_writes_nothing(store, own):
 def test_each_end_takes_one_trip(store, own):
     for verb in (
         lambda: store.renew(ORDER, FIRST),
+        lambda: store.note(Note(ORDER, FIRST, b"halfway", "ch_1")),
         lambda: store.abandon(ORDER, FIRST, "crashed"),
         lambda: store.settle(settlement_of()),
         lambda: store.claim(claim_of(owner=SECOND, field_map=no_fields)),
@@ -129,6 +132,30 @@ def test_a_key_that_was_met_and_is_free_again_takes_a_second_trip(store, own):
     assert (SECOND, b"field map", 2) == (again.owner, again.fields, trips.scripts())
 
 
+def test_a_note_takes_one_trip_and_what_it_says_as_many_bytes(store, own):
+    store.claim(claim_of())
+    store.note(Note(ORDER, FIRST, b"h"))
+    trips = Trips(own)
+
+    assert store.note(Note(ORDER, FIRST, b"halfway" * 100)) is True
+
+    assert 1 == trips.scripts()
+    assert {"evalsha", "hmget", "hset"} >= trips.asked().keys()
+    assert 700 < trips.written() < 1000
+
+
+def test_steps_are_dropped_with_the_outcome_and_in_no_listing(store, own):
+    key = b"keyonce:r:{5:alice12:POST /orders7:order-1}"
+    store.claim(claim_of())
+    store.note(Note(ORDER, FIRST, b"halfway"))
+    kept = own.hget(key, "s")
+    (listed,) = store.records(Query())
+    store.complete(completion_of())
+
+    assert (b"halfway", b"") == (kept, listed.steps)
+    assert not own.hexists(key, "s")
+
+
 def test_nothing_is_met_for_ever():
     met = Met(size=2)
 
@@ -146,6 +173,7 @@ def test_a_server_that_forgets_every_script_is_sent_them_again(store, own, clock
     own.script_flush()
     claimed = forgetting(store.claim(claim_of(guarantee=again)))
     renewed = forgetting(store.renew(ORDER, FIRST))
+    noted = forgetting(store.note(Note(ORDER, FIRST, b"halfway")))
     taken = forgetting(taken_over(store, clock))
     told = forgetting(store.complete(completion_of()))
     done = forgetting(store.complete(completion_of(owner=SECOND)))
@@ -159,6 +187,7 @@ def test_a_server_that_forgets_every_script_is_sent_them_again(store, own, clock
     purged = forgetting(store.purge())
 
     assert (FIRST, True) == (claimed.record.owner, renewed is not None)
+    assert (True, b"halfway") == (noted, taken.steps)
     assert (SECOND, SECOND) == (taken.owner, told.owner)
     assert done == found
     assert (True, True, Status.RELEASED, 3) == (freed, left, settled.status, purged)
@@ -217,6 +246,7 @@ def test_two_prefixes_are_two_stores(server, clock):
 
 def test_a_purge_goes_on_where_the_last_one_stopped(server, clock, own):
     store = store_of("sync", server.url, clock=clock)
+    server.force_to_disk("everysec")  # how often is not what this is about
     for number in range(1300):
         completed(store, named(f"old-{number}"))
         if number % 3 == 0:
@@ -230,7 +260,36 @@ def test_a_purge_goes_on_where_the_last_one_stopped(server, clock, own):
     assert ([400, 400, 400, 100, 0], 0) == (counts, rest)
     assert trips.asked()["scan"] <= 3
     assert {Status.COMPLETED: 434} == store.stats().counts
+    server.force_to_disk("always")
     store.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_whose_answer_was_lost_may_be_given_again(server, kind):
+    relay = Relay(server.port)
+    store = store_of(kind, f"redis://127.0.0.1:{relay.port}/0")
+    store.find(ORDER)
+
+    def lost_once(verb):
+        relay.cut_next_reply()
+        with pytest.raises(StoreUnavailable):
+            verb()
+        assert 0 == relay.cut
+        return verb()
+
+    claimed = lost_once(lambda: store.claim(claim_of())).record
+    renewed = lost_once(lambda: store.renew(ORDER, FIRST))
+    done = lost_once(lambda: store.complete(completion_of()))
+    store.claim(claim_of(named("freed")))
+    freed = lost_once(lambda: store.release(named("freed"), FIRST, "safe", HOUR))
+    store.claim(claim_of(named("left")))
+    left = lost_once(lambda: store.abandon(named("left"), FIRST, "crashed"))
+
+    assert (FIRST, 1, FIRST) == (claimed.owner, claimed.executions, renewed.owner)
+    assert done == record_in(store)
+    assert (True, True) == (freed, left)
+    store.close()
+    relay.close()
 
 
 def test_an_error_of_the_driver_says_what_it_means(server):

@@ -221,10 +221,28 @@ def test_an_old_schema_is_brought_up_to_date_with_its_records(path):
     store.close()
 
 
-def test_migrations_are_numbered_without_a_gap():
-    versions = [each.version for each in migrations_of(PACKAGE)]
+@pytest.mark.parametrize("kind", [SQLiteStore, AsyncSQLiteStore])
+def test_without_migrating_nothing_is_made_or_changed(path, kind):
+    with pytest.raises(ConfigurationError, match=r"no SQLite file.*keyonce migrate"):
+        kind(path, migrate=False)
+    assert not path.exists()
 
-    assert list(range(1, len(versions) + 1)) == versions
+    old_file(path)
+    with pytest.raises(ConfigurationError, match=r"is version 1.*keyonce migrate"):
+        kind(path, migrate=False)
+
+    with raw(path) as other:
+        assert 1 == version_of(other)
+    other.close()
+
+
+def test_without_migrating_what_is_up_to_date_is_used(path):
+    SQLiteStore(path).close()
+
+    store = SQLiteStore(path, migrate=False)
+
+    completed(store)
+    store.close()
 
 
 def test_a_migration_that_fails_leaves_nothing(path):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
@@ -125,6 +126,9 @@ class AsyncDynamoDBStore:
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         at = self._setup.at()
         return await self._run(procedures.renew(self._table, identity, owner, at))
+
+    async def note(self, command: Note) -> bool:
+        return await self._run(procedures.note(self._table, command))
 
     async def find(self, identity: Identity) -> Claimed | None:
         at = self._setup.at()

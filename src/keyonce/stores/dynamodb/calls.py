@@ -72,6 +72,7 @@ Procedure = Generator[Call, Answer, R]
 
 _WRITING: Final = frozenset({Refusal.CONDITION, Refusal.TOO_LARGE})
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_UNCOUNTED: Final[Mapping[str, Value]] = MappingProxyType({})
 _OLD_IF_REFUSED: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
@@ -111,20 +112,25 @@ def update(
     *,
     removes: Sequence[str] = (),
     plus: Mapping[str, str] = _NOTHING,
+    counts: Mapping[str, Value] = _UNCOUNTED,
 ) -> Call:
     """Change some attributes, if the item is as *where* says; the answer is the old.
 
-    *plus* names an attribute of the item that is added to what is set.
+    *plus* names an attribute of the item that is added to what is set; *counts*
+    says what is added to numbers that may not be there yet.
     """
     text, names, values = conditions(where)
-    names |= {f"#{name}": name for name in (*sets, *removes, *plus.values())}
-    values |= {f":{name}": value for name, value in sets.items()}
+    names |= {f"#{name}": name for name in (*sets, *removes, *plus.values(), *counts)}
+    values |= {f":{name}": value for name, value in {**sets, **counts}.items()}
     added = {name: f" + #{other}" for name, other in plus.items()}
-    change = "SET " + ", ".join(
-        f"#{name} = :{name}{added.get(name, '')}" for name in sets
+    clauses = {
+        "SET": [f"#{name} = :{name}{added.get(name, '')}" for name in sets],
+        "REMOVE": [f"#{name}" for name in removes],
+        "ADD": [f"#{name} :{name}" for name in counts],
+    }
+    change = " ".join(
+        f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
     )
-    if removes:
-        change += " REMOVE " + ", ".join(f"#{name}" for name in removes)
     parameters = {
         "TableName": table,
         "Key": key,
@@ -136,6 +142,13 @@ def update(
         **_OLD_IF_REFUSED,
     }
     return Call("update_item", parameters, _WRITING)
+
+
+def told_nothing(call: Call) -> Call:
+    """Have the item of *call* not be sent back: whether it was done is enough."""
+    parameters = call.parameters | {"ReturnValues": "NONE"}
+    del parameters["ReturnValuesOnConditionCheckFailure"]
+    return call._replace(parameters=parameters)
 
 
 def delete(table: str, key: Item, where: Where) -> Call:

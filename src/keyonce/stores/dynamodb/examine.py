@@ -31,8 +31,7 @@ def examine(
     answer = yield Call("describe_table", {"TableName": table}, _TABLE)
     clocks = _clock(answer.response, sent_at, clock(), margin)
     if answer.refusal is Refusal.NO_TABLE:
-        message = no_table(table)
-        return [Finding("error", "table", message, "Make the table."), clocks]
+        return [Finding("error", "table", no_table(table)), clocks]
     if answer.refusal is not None:
         return [_unseen("table", "dynamodb:DescribeTable"), clocks]
     described = answer.response["Table"]

@@ -14,6 +14,7 @@ from keyonce.core.errors import RecordUnreadable, StoreError
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import AuditRow, Fingerprint, Identity, Record
 from keyonce.core.states import Status
+from keyonce.stores.shell import damaged, unreadable
 
 if TYPE_CHECKING:
     from keyonce.core.model import StoredResult
@@ -32,16 +33,16 @@ SWEPT_AFTER: Final = 3600
 # DynamoDB allows a partition key of 2048 bytes.
 LONGEST_NAME: Final = 1024
 
-# All but the outcome, which a listing leaves where it is.
+# All but outcome and steps, which a listing leaves where they are.
 OUTLINE: Final = (
     *("id", "part", "scope", "operation", "key", "status", "guarantee", "owner"),
     *("executions", "crashes", "created_at", "claimed_at", "lease_for", "lease_until"),
     *("scheme", "digest", "fields", "ended_at", "expires_at", "late_until"),
-    *("reference", "reason"),
+    *("reference", "reason", "noted"),
 )
 
-# What tells one state of a record from the next.
-_VERSION: Final = ("status", "owner", "lease_until", "expires_at")
+# What tells one state of a record from the next; `noted` counts what its owner noted.
+_VERSION: Final = ("status", "owner", "lease_until", "expires_at", "noted")
 
 
 def number(value: float) -> Value:
@@ -129,6 +130,8 @@ def _optional(record: Record) -> Item:
         item["reference"] = text(record.reference)
     if record.reason is not None:
         item["reason"] = text(record.reason)
+    if record.steps:
+        item["steps"] = binary(record.steps)
     return item
 
 
@@ -193,30 +196,6 @@ def identity_of(item: Item) -> Identity:
     return Identity(*parts)
 
 
-def damaged(identity: Identity) -> Record:
-    """Give a record that nobody can read, as an operator may settle it."""
-    return Record(
-        identity=identity,
-        status=Status.UNKNOWN,
-        guarantee=Guarantee.AT_MOST_ONCE,
-        owner=b"",
-        executions=1,
-        created_at=0.0,
-        claimed_at=0.0,
-        lease_for=0.0,
-        reason="unreadable",
-    )
-
-
-def unreadable(identity: Identity) -> RecordUnreadable:
-    """Say that a record is there but cannot be read."""
-    return RecordUnreadable(
-        f"A record in scope {identity.scope!r} cannot be read: it is torn, was "
-        "changed by another program, or is from a newer keyonce. Nothing was run. "
-        "Resolve or release it with 'keyonce keys'."
-    )
-
-
 def _record(identity: Identity, item: Item, result: StoredResult | None) -> Record:
     try:
         if identity_of(item) != identity:
@@ -240,6 +219,7 @@ def _record(identity: Identity, item: Item, result: StoredResult | None) -> Reco
             result=result,
             reference=_text(item, "reference"),
             reason=_text(item, "reason"),
+            steps=_bytes(item, "steps"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise unreadable(identity) from error

@@ -39,7 +39,7 @@ from keyonce.stores.dynamodb.items import (
     text,
     unchanged,
 )
-from keyonce.stores.shell import counted_as, listed, stored_as
+from keyonce.stores.shell import counted_as, has_expired, listed, stored_as
 
 if TYPE_CHECKING:
     from keyonce.core.model import AuditRow, Query, Record
@@ -166,26 +166,40 @@ def stats(table: str, at: Instant) -> Procedure[StoreStats]:
     """Count by status, by reading the table."""
     counts: dict[Status, int] = {}
     oldest: dict[Status, float] = {}
+    expired = 0
     start = None
     while True:
         answer = yield _scan(table, {"part": [text(RECORD)]}, start)
         for record in map(listing_of, answer.items):
             status = counted_as(record, at.early)
+            expired += has_expired(record, at.early)
             counts[status] = counts.get(status, 0) + 1
             oldest[status] = min(oldest.get(status, at.now), record.claimed_at)
         start = answer.next_key
         if start is None:
             break
-    size = yield from _stored_bytes(table)
-    return StoreStats(counts, oldest, size, at.now)
+    items, index = yield from _sizes(table)
+    return StoreStats(
+        counts,
+        oldest,
+        None if items is None else items + (index or 0),
+        at.now,
+        expired=expired,
+        record_bytes=items,
+        index_bytes=index,
+    )
 
 
-def _stored_bytes(table: str) -> Procedure[int | None]:
-    """Ask for the size, which DynamoDB measures about every six hours."""
+def _sizes(table: str) -> Procedure[tuple[int | None, int | None]]:
+    """Ask what items and index occupy, which DynamoDB measures every six hours."""
     answer = yield Call("describe_table", {"TableName": table}, _DENIED)
     if answer.refusal is not None:
-        return None
-    return answer.response["Table"].get("TableSizeBytes") or None
+        return None, None
+    told = answer.response["Table"]
+    items = told.get("TableSizeBytes") or None
+    indexes = told.get("GlobalSecondaryIndexes", ())
+    index = sum(each.get("IndexSizeBytes", 0) for each in indexes)
+    return items, None if items is None else index
 
 
 def purge(

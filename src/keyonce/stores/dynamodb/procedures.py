@@ -24,11 +24,17 @@ from keyonce.core.codec import encode
 from keyonce.core.errors import RecordUnreadable, StoreError, StoreUnavailable
 from keyonce.core.model import Claimed, no_fields
 from keyonce.core.states import Status
-from keyonce.stores.dynamodb.calls import Refusal, get, put, together, update
+from keyonce.stores.dynamodb.calls import (
+    Refusal,
+    get,
+    put,
+    together,
+    told_nothing,
+    update,
+)
 from keyonce.stores.dynamodb.items import (
     audit_item,
     binary,
-    damaged,
     ending_of,
     item_of,
     key_of,
@@ -37,7 +43,7 @@ from keyonce.stores.dynamodb.items import (
     text,
     unchanged,
 )
-from keyonce.stores.shell import audit_of
+from keyonce.stores.shell import audit_of, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,15 +52,23 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Identity,
+        Note,
         Record,
         Settlement,
         StoredResult,
     )
     from keyonce.core.transitions import Change
-    from keyonce.stores.dynamodb.calls import Answer, Call, Item, Procedure, Where
+    from keyonce.stores.dynamodb.calls import (
+        Answer,
+        Call,
+        Item,
+        Procedure,
+        Where,
+    )
 
 # An item holds 409,600 bytes; headers, identity and field map want room too.
 LARGEST_RESULT: Final = 320 * 1024
+LARGEST_STEPS: Final = LARGEST_RESULT
 _LARGEST_FRAME: Final = 400 * 1024
 _TURNS: Final = 10
 
@@ -132,7 +146,8 @@ def _complete(table: str, command: Completion, at: Instant) -> Procedure[Record 
         sets["reference"] = text(command.reference)
     where = _held_by(command.owner, Status.IN_PROGRESS, Status.UNKNOWN)
     identity = command.identity
-    call = update(table, key_of(identity), sets, where, removes=("open", "reason"))
+    forgets = ("open", "reason", "steps", "noted")
+    call = update(table, key_of(identity), sets, where, removes=forgets)
     change = yield from _change(
         table,
         identity,
@@ -206,6 +221,34 @@ def renew(
         lambda stored: transitions.renew(stored, owner, at.now),
     )
     return None if change is None else change.record
+
+
+def note(table: str, command: Note) -> Procedure[bool]:
+    """Write down how far the owner's work got; what is too large changes nothing.
+
+    Each note is counted: whoever has read the item before it writes nothing over it.
+    """
+    steps, reference = command.steps, command.reference
+    sets: Item = {}
+    if steps is not None and len(steps) > LARGEST_STEPS:
+        raise StepsTooLarge(len(steps))
+    if steps:
+        sets["steps"] = binary(steps)
+    if reference:
+        sets["reference"] = text(reference)
+    where = _held_by(command.owner, Status.IN_PROGRESS, Status.UNKNOWN)
+    call = update(
+        table,
+        key_of(command.identity),
+        sets,
+        where,
+        removes=("steps",) if steps == b"" else (),
+        counts={"noted": number(1)},
+    )
+    refusal = (yield told_nothing(call)).refusal
+    if refusal is Refusal.TOO_LARGE:
+        raise StepsTooLarge(len(steps or b""))
+    return refusal is None
 
 
 def settle(table: str, command: Settlement, at: Instant) -> Procedure[Record]:
@@ -284,6 +327,18 @@ def _contended(identity: Identity) -> StoreUnavailable:
     return StoreUnavailable(
         f"A record in scope {identity.scope!r} changed each time it was to be written."
     )
+
+
+class StepsTooLarge(StoreError):
+    """Steps that do not fit beside the rest of their record."""
+
+    def __init__(self, size: int) -> None:
+        """Say how much it was, and what to do."""
+        super().__init__(
+            f"Steps of {size} bytes are too large for DynamoDB: it keeps up to "
+            f"{LARGEST_STEPS} in a record, whose item has at most 400 KB. Let steps "
+            "give less, or keep it elsewhere. What was noted before is still there."
+        )
 
 
 class TooLarge(StoreError):

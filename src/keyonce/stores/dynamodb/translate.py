@@ -137,9 +137,9 @@ def _meaning(error: Exception, table: str) -> str:
 def no_table(table: str) -> str:
     """Say that there is no such table, and how to make it."""
     return (
-        f"there is no table {table!r} in that region. Make it with "
-        "keyonce.stores.dynamodb.create_table(client, name), or from the table.json "
-        "beside it; or look at the region and the name."
+        f"there is no table {table!r} in that region. Make it with 'keyonce migrate' "
+        "or keyonce.stores.dynamodb.create_table(client, name); or look at the region "
+        "and the name."
     )
 
 

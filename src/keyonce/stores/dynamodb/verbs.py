@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
@@ -78,6 +79,9 @@ class Verbs:
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         at = self._setup.at()
         return self._connection.run(procedures.renew(self._table, identity, owner, at))
+
+    def note(self, command: Note) -> bool:
+        return self._connection.run(procedures.note(self._table, command))
 
     def find(self, identity: Identity) -> Claimed | None:
         at = self._setup.at()

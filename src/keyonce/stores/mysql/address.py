@@ -10,11 +10,12 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from keyonce.core.errors import ConfigurationError
+from keyonce.stores.durability import Durability, durability_of
 
 SCHEMES: Final = ("mysql", "mariadb")
 PORT: Final = 3306
 EXAMPLE: Final = "'mysql://user:password@host:3306/database'"
-OPTIONS: Final = ("ssl", "ssl_ca", "unix_socket")
+OPTIONS: Final = ("durability", "ssl", "ssl_ca", "unix_socket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Address:
     password: str = field(default="", repr=False)
     unix_socket: str | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    durability: Durability = "checked"
 
     @property
     def place(self) -> str:
@@ -53,8 +55,8 @@ class Address:
         }
 
 
-def address_of(url: str) -> Address:
-    """Read a ``mysql://`` or ``mariadb://`` URL.
+def address_of(url: str, durability: Durability = "checked") -> Address:
+    """Read a ``mysql://`` or ``mariadb://`` URL; what it leaves open is *durability*.
 
     Raises:
         ConfigurationError: it names no database, or says what is not understood.
@@ -80,11 +82,17 @@ def address_of(url: str) -> Address:
         user=None if parts.username is None else unquote(parts.username),
         password=unquote(parts.password or ""),
         unix_socket=options.get("unix_socket"),
-        tls=_tls(options),
+        tls=tls_of(options),
+        durability=durability_of(options.get("durability", durability)),
     )
 
 
-def _tls(options: dict[str, str]) -> ssl.SSLContext | None:
+def tls_of(options: dict[str, str]) -> ssl.SSLContext | None:
+    """Make what verifies the server, where *options* ask for TLS.
+
+    Raises:
+        ConfigurationError: the certificates cannot be read.
+    """
     ssl_ca = options.get("ssl_ca")
     if ssl_ca is None and options.get("ssl") != "true":
         return None

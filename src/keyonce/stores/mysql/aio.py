@@ -5,21 +5,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from keyonce.core.errors import StoreError
 from keyonce.stores.mysql import procedures
 from keyonce.stores.mysql.address import address_of
 from keyonce.stores.mysql.async_database import AsyncDatabase
+from keyonce.stores.mysql.async_joined import AsyncJoined
+from keyonce.stores.mysql.async_seats import async_seat_of
+from keyonce.stores.mysql.async_transaction import async_transaction_of
 from keyonce.stores.mysql.connections import OwnConnections
-from keyonce.stores.mysql.database import Database, connect
-from keyonce.stores.mysql.examine import examine
-from keyonce.stores.mysql.opening import open_database
+from keyonce.stores.mysql.database import Database, connect, open_address
+from keyonce.stores.mysql.examine import examine, may_write
+from keyonce.stores.mysql.handed_in import pool_of
 from keyonce.stores.mysql.verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from keyonce.core.model import (
         AuditRow,
@@ -28,13 +35,15 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
         Traits,
     )
-    from keyonce.core.protocols import Store
+    from keyonce.core.protocols import AsyncTransaction, Store
+    from keyonce.stores.durability import Durability
 
 STORE_TIMEOUT: Final = timedelta(seconds=5)
 PURGE_EVERY: Final = timedelta(seconds=60)
@@ -45,35 +54,48 @@ LARGE: Final = 1024 * 1024  # to quote and send more would hold up the loop
 class AsyncMySQLStore:
     """MySQLStore for event loops, one at a time.
 
+    *server* is a URL, or an AsyncEngine of SQLAlchemy over asyncmy, which stays yours;
     *pool* is an asyncmy pool to use in place of the store's own connections. The
     tables are made, and the server's settings read, while the store is made: that
-    blocks, as does what `blocking` gives, over connections of its own.
+    blocks, as does what `blocking` gives, over connections of its own to the same
+    place, by PyMySQL.
     """
 
     def __init__(
         self,
-        url: str,
+        server: str | AsyncEngine,
         *,
         pool: Any | None = None,
         pool_size: int = POOL_SIZE,
+        durability: Durability = "checked",
         clock: Callable[[], float] | None = None,
         store_timeout: timedelta = STORE_TIMEOUT,
         purge_every: timedelta | None = PURGE_EVERY,
+        migrate: bool = True,
     ) -> None:
         """Make the tables or bring them up to date; nothing stays open until used."""
-        address = address_of(url)
         patience = store_timeout.total_seconds()
-        self._largest = open_database(address, patience)
+        if isinstance(server, str):
+            address = address_of(server, durability)
+            durability = address.durability
+        else:
+            address, pool = pool_of(server, pool)
+        opened = open_address(address, patience, migrates=migrate)
+        self._largest = opened.largest
         self._database = AsyncDatabase(
             address,
             pool=pool,
+            home=opened.home,
             pool_size=pool_size,
             clock=clock,
             store_timeout=patience,
         )
         source = OwnConnections(partial(connect, address, patience), pool_size)
-        self._others = Database(source, clock=clock, store_timeout=patience)
-        self._verbs = Verbs(self._others, self._largest, purge_every)
+        self._others = Database(
+            source, home=opened.home, clock=clock, store_timeout=patience
+        )
+        self._durability: Durability = durability
+        self._verbs = Verbs(self._others, self._largest, purge_every, durability)
 
     @property
     def traits(self) -> Traits:
@@ -110,6 +132,19 @@ class AsyncMySQLStore:
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return await self._database.run(partial(procedures.renew, identity, owner))
 
+    async def note(self, command: Note) -> bool:
+        """Write down how far the work got, in a transaction of its own.
+
+        Note before your own transaction begins. While one is open that has completed
+        the record, a note waits, up to the store's timeout; and one that cannot see
+        a later note may fail to complete, as after any write that it cannot see.
+        """
+        if len(command.steps or b"") > LARGE:
+            return await asyncio.to_thread(self._verbs.note, command)
+        return await self._database.run(
+            partial(procedures.note, command, self._largest)
+        )
+
     async def find(self, identity: Identity) -> Claimed | None:
         return await self._database.run(partial(procedures.find, identity))
 
@@ -129,8 +164,30 @@ class AsyncMySQLStore:
     async def purge(self, limit: int = 1000) -> int:
         return await self._database.run(partial(procedures.purge, limit))
 
+    def joined(self, connection: Any) -> AsyncJoined:
+        """Give the verbs inside the open transaction of *connection*.
+
+        It is asyncmy's, or an AsyncConnection or AsyncSession of SQLAlchemy over it.
+
+        Raises:
+            ConfigurationError: it is no connection that this store can join.
+        """
+        begin = self._verbs.upkeep.begin
+        seat = async_seat_of(connection)
+        return AsyncJoined(seat, self._database, self._largest, begin)
+
+    def transaction(self, connection: Any) -> AsyncTransaction:
+        """Say how a transaction on *connection* begins and ends."""
+        return async_transaction_of(connection)
+
     async def examine(self) -> Sequence[Finding]:
-        return await self._database.run(partial(examine, self._largest))
+        refusal = None
+        try:
+            await self._database.run(may_write)
+        except StoreError as error:
+            refusal = error
+        look = partial(examine, self._largest, self._durability, time.time, refusal)
+        return await self._database.run(look)
 
     async def close(self) -> None:
         """Close every connection of the store's own and end the background thread."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from contextlib import suppress
 from functools import partial
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyonce.stores.mysql.address import Address
+    from keyonce.stores.mysql.procedures import Place
 
 R = TypeVar("R")
 
@@ -49,17 +51,19 @@ class AsyncDatabase:
         address: Address,
         *,
         pool: Any,
+        home: Place,
         pool_size: int,
         clock: Callable[[], float] | None,
         store_timeout: float,
     ) -> None:
-        """Open nothing yet."""
+        """Open nothing yet. *home* says which database of which server this is."""
         self._address = address
         self._lent = pool
         self._pool_size = pool_size
         self._clock = clock
         self._store_timeout = store_timeout
         self._scripts = scripts(bound_clock=clock is not None)
+        self.home = home
         self._own: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -106,7 +110,9 @@ class AsyncDatabase:
             await self._mend(connection, error)
             raise
         finally:
-            pool.release(connection)
+            given_back = pool.release(connection)
+            if self._lent is not None and inspect.isawaitable(given_back):
+                await given_back
 
     async def _attempt(
         self, connection: Any, make: Callable[[], Procedure[R]], *, whole: bool
@@ -137,15 +143,22 @@ class AsyncDatabase:
     ) -> list[Row]:
         """Carry out one statement of a procedure and commit it, unless *inside*."""
         script = self._scripts[statement.query]
-        now = None if self._clock is None else microseconds(self._clock())
         async with connection.cursor(cursor=Cursor) as cursor:
-            await cursor.execute(script, bound(statement.values, now))
+            await cursor.execute(script, bound(statement.values, self.now()))
             rows = await cursor.fetchall()
             while await cursor.nextset():
                 rows = await cursor.fetchall()
         if not inside and not commits_itself(connection):
             await connection.commit()
         return list(rows or ())
+
+    def script(self, name: str) -> str:
+        """Give the query of that name as it is sent."""
+        return self._scripts[name]
+
+    def now(self) -> int | None:
+        """Give the time where a test sets it; the server knows it else."""
+        return None if self._clock is None else microseconds(self._clock())
 
     def _pool(self) -> Any:
         if self._closed:

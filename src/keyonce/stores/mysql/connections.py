@@ -52,7 +52,13 @@ class OwnConnections:
     """
 
     def __init__(self, opener: Callable[[], Any], size: int) -> None:
-        """Open none yet."""
+        """Open none yet.
+
+        Raises:
+            ConfigurationError: there would never be one.
+        """
+        if size < 1:
+            raise ConfigurationError(f"pool_size is {size}: give at least 1.")
         self._opener = opener
         self._size = size
         self._closed = False
@@ -158,17 +164,26 @@ def check_lent(connection: Any) -> None:
     Raises:
         ConfigurationError: the connection's settings make quoting unsafe.
     """
-    charset = getattr(connection, "character_set_name", lambda: "utf8mb4")()
-    if charset not in CHARSETS:
-        raise ConfigurationError(
-            f"A connection of the pool speaks {charset!r}, in which quoting is not "
-            "safe. Open its connections with charset='utf8mb4'."
-        )
+    check_charset(connection)
     status = getattr(connection, "server_status", 0)
     if status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
         raise ConfigurationError(
             "A connection of the pool has NO_BACKSLASH_ESCAPES in its sql_mode, "
             "in which quoting is not safe. Take that mode away."
+        )
+
+
+def check_charset(connection: Any) -> None:
+    """See that no byte of a quoted text means something else to *connection*.
+
+    Raises:
+        ConfigurationError: one may.
+    """
+    charset = getattr(connection, "character_set_name", lambda: "utf8mb4")()
+    if charset not in CHARSETS:
+        raise ConfigurationError(
+            f"A connection that was handed in speaks {charset!r}, in which quoting is "
+            "not safe. Open it with charset='utf8mb4'."
         )
 
 

@@ -22,6 +22,7 @@ from keyonce.stores.mysql.connections import (
     hang_up,
     takes_many,
 )
+from keyonce.stores.mysql.opening import Opened, open_database
 from keyonce.stores.mysql.rows import microseconds
 from keyonce.stores.mysql.script import bound, scripts, session, singly
 from keyonce.stores.mysql.translate import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyonce.stores.mysql.address import Address
+    from keyonce.stores.mysql.procedures import Place
 
 R = TypeVar("R")
 
@@ -68,6 +70,22 @@ def connect(
     return connection
 
 
+def open_address(
+    address: Address, store_timeout: float, *, migrates: bool = True
+) -> Opened:
+    """Bring the schema at *address* up to date, over connections of our own.
+
+    Raises:
+        ConfigurationError: the database cannot be used, and what to change.
+        StoreUnavailable: the server did not answer in time.
+    """
+
+    def connecting(answer_within: float | None) -> Any:
+        return connect(address, store_timeout, answer_within=answer_within)
+
+    return open_database(connecting, address.place, store_timeout, migrates=migrates)
+
+
 def _told(connection: Any, script: str) -> None:
     with connection.cursor(Cursor) as cursor:
         cursor.execute(script)
@@ -82,14 +100,19 @@ class Database:
         self,
         source: Source,
         *,
+        home: Place,
         clock: Callable[[], float] | None,
         store_timeout: float,
     ) -> None:
-        """Speak by the server's clock, or in a test by *clock*."""
+        """Speak by the server's clock, or in a test by *clock*.
+
+        *home* says which database of which server this is.
+        """
         self.source = source
         self._clock = clock
         self._store_timeout = store_timeout
         self._scripts = scripts(bound_clock=clock is not None)
+        self.home = home
 
     def run(self, make: Callable[[], Procedure[R]], *, whole: bool = False) -> R:
         """Run the procedure that *make* gives, again after a conflict.
@@ -164,7 +187,7 @@ class Database:
     ) -> list[Row]:
         """Carry out one statement of a procedure and commit it, unless *inside*."""
         script = self._scripts[statement.query]
-        values = bound(statement.values, self._now())
+        values = bound(statement.values, self.now())
         pieces = [script] if takes_many(connection) else singly(script)
         with connection.cursor(Cursor) as cursor:
             rows: list[Row] = []
@@ -174,7 +197,12 @@ class Database:
             connection.commit()
         return rows
 
-    def _now(self) -> int | None:
+    def script(self, name: str) -> str:
+        """Give the query of that name as it is sent."""
+        return self._scripts[name]
+
+    def now(self) -> int | None:
+        """Give the time where a test sets it; the server knows it else."""
         return None if self._clock is None else microseconds(self._clock())
 
     def close(self) -> None:

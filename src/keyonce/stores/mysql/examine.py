@@ -8,11 +8,16 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.model import Finding
-from keyonce.stores.mysql.rows import clock_of, seconds
+from keyonce.stores.durability import weaker
+from keyonce.stores.mysql.rows import clock_of, seconds, word
+from keyonce.stores.mysql.translate import GRANTS
 from keyonce.stores.statement import Procedure, Row, Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from keyonce.core.errors import StoreError
+    from keyonce.stores.durability import Durability
 
     Settings = Mapping[str, str]
 
@@ -21,34 +26,45 @@ EARLIEST: Final = 1_767_225_600.0  # 2026-01-01: before that the clock is not se
 TOLERANCE: Final = 5.0
 OLDEST: Final = {"MariaDB": (10, 5), "MySQL": (8, 0)}
 ON: Final = ("ON", "1")
+FOLLOWING: Final = ("slave_running", "slaves_running", "replica_running")
 
 _NUMBERS: Final = re.compile(r"(\d+)\.(\d+)")
 _FORCED: Final = "5.5.5-"  # MariaDB says this before its version to old clients
 
 
-def examine(largest: int) -> Procedure[Sequence[Finding]]:
-    """Look at the settings that the promises rest on."""
+def examine(
+    largest: int,
+    durability: Durability,
+    clock: Callable[[], float],
+    refusal: StoreError | None,
+) -> Procedure[Sequence[Finding]]:
+    """Look at the settings that the promises rest on.
+
+    *clock* is this machine's, to be compared with the server's. With *durability*
+    declared, a setting that keeps less is no error. *refusal* is what `may_write`
+    was refused with, if it was: then no record is read.
+    """
     rows = yield Statement("settings")
-    settings = {_word(name).lower(): _word(value) for name, value in rows}
+    rows += yield Statement("following")
+    settings = {word(name).lower(): word(value) for name, value in rows}
+    before = clock()
     session = yield Statement("session")
+    after = clock()
     engines = yield Statement("engines")
-    clock = yield Statement("newest_claim")
+    newest = yield Statement("newest_claim" if refusal is None else "read_clock")
     return [
         _version(settings["version"]),
-        _flush(settings),
-        _binary_log(settings),
+        _flush(settings, durability),
+        _binary_log(settings, durability),
         _doublewrite(settings),
         _writable(settings),
         _packet(settings, largest),
         _engine(engines),
         _mode(session[0]),
-        _clock(clock[0]),
+        _clock(newest[0], seconds(session[0][2]), before, after),
         *_cluster(settings),
+        _rights(refusal),
     ]
-
-
-def _word(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _version(version: str) -> Finding:
@@ -62,7 +78,20 @@ def _version(version: str) -> Finding:
     return Finding("ok", "version", f"{name} {version}")
 
 
-def _flush(settings: Settings) -> Finding:
+def may_write() -> Procedure[None]:
+    """Ask for plans, for which the server asks for the rights to what is planned."""
+    yield Statement("rights")
+
+
+def _rights(refusal: StoreError | None) -> Finding:
+    """Say whether this user may do what keyonce does, or with what it was refused."""
+    if refusal is not None:
+        mend = f"This user needs: {GRANTS}."
+        return Finding("error", "privileges", str(refusal), mend)
+    return Finding("ok", "privileges", "all that the verbs need")
+
+
+def _flush(settings: Settings, durability: Durability) -> Finding:
     subject = "durability"
     value = settings.get("innodb_flush_log_at_trx_commit", "unknown")
     if value == "1":
@@ -71,10 +100,10 @@ def _flush(settings: Settings) -> Finding:
         f"innodb_flush_log_at_trx_commit is {value}: a power loss takes back what was "
         "acknowledged, and the work may run again."
     )
-    return Finding("error", subject, detail, "Set it to 1.")
+    return weaker(subject, detail, "Set it to 1.", durability)
 
 
-def _binary_log(settings: Settings) -> Finding:
+def _binary_log(settings: Settings, durability: Durability) -> Finding:
     subject = "binary log"
     if settings.get("log_bin") not in ON:
         return Finding("ok", subject, "off")
@@ -87,7 +116,7 @@ def _binary_log(settings: Settings) -> Finding:
             f"sync_binlog is {flushes}: after a power loss the server rolls back what "
             "is not in the log, also what was acknowledged."
         )
-        return Finding("error", subject, detail, "Set it to 1.")
+        return weaker(subject, detail, "Set it to 1.", durability)
     return Finding("ok", subject, "on, sync_binlog is 1")
 
 
@@ -106,6 +135,9 @@ def _writable(settings: Settings) -> Finding:
     if found:
         detail = f"{found[0]} is on: this is a replica, or writes are held up."
         return Finding("error", "role", detail, "Name the primary in the URL.")
+    if any(settings.get(name, "OFF") not in ("OFF", "0") for name in FOLLOWING):
+        detail = "This server follows another one, and still takes writes."
+        return Finding("warning", "role", detail, "Name the primary in the URL.")
     return Finding("ok", "role", "takes writes")
 
 
@@ -120,7 +152,7 @@ def _packet(settings: Settings, largest: int) -> Finding:
 
 
 def _engine(rows: list[Row]) -> Finding:
-    other = [_word(name) for name, engine in rows if _word(engine) != "InnoDB"]
+    other = [word(name) for name, engine in rows if word(engine) != "InnoDB"]
     if other:
         detail = f"{other[0]} is not kept by InnoDB: nothing it says is atomic."
         mend = f"ALTER TABLE {other[0]} ENGINE = InnoDB."
@@ -129,20 +161,27 @@ def _engine(rows: list[Row]) -> Finding:
 
 
 def _mode(row: Row) -> Finding:
-    mode, database = map(_word, row)
+    mode, database = map(word, row[:2])
     return Finding("ok", "session", f"database {database}, sql_mode {mode or 'empty'}")
 
 
-def _clock(row: Row) -> Finding:
+def _clock(row: Row, server: float, before: float, after: float) -> Finding:
     now = clock_of(row)
-    ahead = 0.0 if row[1] is None else seconds(row[1]) - now
+    newest = row[1] if len(row) > 1 else None
+    ahead = 0.0 if newest is None else seconds(newest) - now
     mend = "Set the clock of the server, and keep it by NTP."
     if now < EARLIEST:
         return Finding("error", "clock", f"The server's clock says {now:.0f}.", mend)
     if ahead > TOLERANCE:
         detail = f"The newest claim is {ahead:.0f} s ahead: the clock went back."
         return Finding("warning", "clock", detail, mend)
-    return Finding("ok", "clock", "not behind the newest claim")
+    apart = server - after if server > after else min(0.0, server - before)
+    if abs(apart) > TOLERANCE:
+        word = "ahead of" if apart > 0 else "behind"
+        detail = f"The server is {abs(apart):.0f} s {word} this machine."
+        mend = "Keep both by NTP. Leases and retention go by the server's clock."
+        return Finding("warning", "clock", detail, mend)
+    return Finding("ok", "clock", "the server's, and this machine agrees")
 
 
 def _cluster(settings: Settings) -> Iterator[Finding]:

@@ -4,19 +4,30 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pymysql
 
 from keyonce.core.errors import ConfigurationError, StoreUnavailable
-from keyonce.stores.mysql.database import connect
+from keyonce.stores.mysql.rows import word
 from keyonce.stores.mysql.script import PACKAGE, singly
 from keyonce.stores.mysql.translate import refused
-from keyonce.stores.schema import Migration, migrations_of, pending
+from keyonce.stores.schema import (
+    Applied,
+    Migration,
+    Outlook,
+    migrations_of,
+    outlook,
+    require_ready,
+)
+from keyonce.stores.statement import queries_of
 
 if TYPE_CHECKING:
-    from keyonce.stores.mysql.address import Address
+    from collections.abc import Iterator
+
+    from keyonce.stores.mysql.procedures import Place
     from keyonce.stores.statement import Row
 
 KIB: Final = 1024
@@ -24,7 +35,10 @@ ROOM: Final = 256 * KIB  # of one packet, for the statement and what is beside a
 LEAST_PACKET: Final = 1024 * KIB
 MIGRATION_TIMEOUT: Final = 3600.0  # a large table is changed for long
 
-_VERSION_TABLE: Final = (
+# Gives a connection whose answers may take so many seconds; None: as usual.
+Connecting = Callable[[float | None], Any]
+
+VERSION_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS keyonce_schema "
     "(version INT UNSIGNED NOT NULL PRIMARY KEY, name VARBINARY(255) NOT NULL) "
     "ENGINE = InnoDB"
@@ -33,34 +47,46 @@ _HAS_VERSIONS: Final = (
     "SELECT 1 FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND table_name = 'keyonce_schema'"
 )
-_VERSION: Final = "SELECT MAX(version) FROM keyonce_schema"
+_APPLIED: Final = "SELECT version, name FROM keyonce_schema"
 # The name is the server's, not the database's: databases must not wait for another.
 _LOCK: Final = "SELECT GET_LOCK(CONCAT('keyonce.', MD5(DATABASE())), %s)"
+_UNLOCK: Final = "DO RELEASE_LOCK(CONCAT('keyonce.', MD5(DATABASE())))"
 
 
-def open_database(address: Address, store_timeout: float) -> int:
-    """Bring the schema up to date; give the largest outcome that can be kept.
+class Opened(NamedTuple):
+    """What is known of a database: where it is, and the *largest* outcome it keeps."""
+
+    largest: int
+    home: Place
+
+
+def open_database(
+    connecting: Connecting, place: str, store_timeout: float, *, migrates: bool = True
+) -> Opened:
+    """Bring the schema up to date over a connection that *connecting* gives.
+
+    It is told how many seconds an answer may take, where that is longer than usual;
+    `close()` of its connection is called. *place* is for people. Without *migrates*
+    nothing is changed.
 
     Raises:
         ConfigurationError: the database cannot be used, and what to change.
         StoreUnavailable: the server did not answer in time.
     """
-    try:
-        with closing(connect(address, store_timeout)) as connection:
-            todo = _todo(connection, address.place)
-            packet = _ask(connection, "SELECT @@max_allowed_packet")[0][0]
-        if todo:
-            slow = connect(address, store_timeout, answer_within=MIGRATION_TIMEOUT)
-            with closing(slow) as connection:
-                migrate(connection, store_timeout, address.place)
-    except (pymysql.MySQLError, OSError, RuntimeError) as error:
-        raise refused(error, address.place) from error
+    with connected(connecting, place) as connection:
+        found = outlook_of(connection, place)
+        packet = _ask(connection, "SELECT @@max_allowed_packet")[0][0]
+        home = tuple(map(word, _ask(connection, queries_of(PACKAGE)["place"])[0]))
+    if not migrates:
+        require_ready(found)
+    elif found.to_run:
+        migrated(connecting, place, store_timeout)
     if packet < LEAST_PACKET:
         raise ConfigurationError(
-            f"max_allowed_packet of {address.place} is {packet} bytes, too small for "
+            f"max_allowed_packet of {place} is {packet} bytes, too small for "
             "anything but short answers: set it to 64M."
         )
-    return largest_result(packet)
+    return Opened(largest_result(packet), home)
 
 
 def largest_result(packet: int) -> int:
@@ -71,35 +97,63 @@ def largest_result(packet: int) -> int:
     return (packet - ROOM) // 2
 
 
-def version_of(connection: Any) -> int:
-    """Read the schema version; 0 where keyonce has never been."""
-    if not _ask(connection, _HAS_VERSIONS):
-        return 0
-    return int(_ask(connection, _VERSION)[0][0] or 0)
+@contextmanager
+def connected(
+    connecting: Connecting, place: str, *, answer_within: float | None = None
+) -> Iterator[Any]:
+    """Give a connection for the block.
+
+    Raises:
+        ConfigurationError: the server refuses it, or what is done in the block.
+        StoreUnavailable: it did not answer.
+    """
+    try:
+        with closing(connecting(answer_within)) as connection:
+            yield connection
+    except (pymysql.MySQLError, OSError, RuntimeError) as error:
+        raise refused(error, place) from error
 
 
-def migrate(connection: Any, store_timeout: float, place: str) -> int:
-    """Bring the schema up to date; safe where several processes do it at once.
+def outlook_of(connection: Any, place: str) -> Outlook:
+    """Say how the schema stands; none is there where keyonce has never been."""
+    rows = _ask(connection, _APPLIED) if _ask(connection, _HAS_VERSIONS) else []
+    applied = [Applied(version, name.decode()) for version, name in rows]
+    return outlook(applied, migrations_of(PACKAGE), place)
+
+
+def migrated(
+    connecting: Connecting, place: str, store_timeout: float, *, contract: bool = False
+) -> tuple[Migration, ...]:
+    """Bring the schema up to date, however long that takes; give what was run."""
+    with connected(connecting, place, answer_within=MIGRATION_TIMEOUT) as connection:
+        return _migrate(connection, store_timeout, place, contract=contract)
+
+
+def _migrate(
+    connection: Any, store_timeout: float, place: str, *, contract: bool
+) -> tuple[Migration, ...]:
+    """Run what is to be run; safe where several processes do it at once.
 
     A statement that changes the schema commits by itself, so each can be carried
-    out again after a break. Gives the number of migrations that were run here.
+    out again after a break.
     """
     if _ask(connection, _LOCK, (store_timeout,))[0][0] != 1:
         raise StoreUnavailable(
             f"Another process is changing the schema of {place} for too long."
         )
-    todo = _todo(connection, place)
-    _ask(connection, _VERSION_TABLE)
-    for migration in todo:
-        for statement in singly(migration.sql):
-            _ask(connection, statement)
-        done = (migration.version, migration.name)
-        _ask(connection, "INSERT INTO keyonce_schema VALUES (%s, %s)", done)
-    return len(todo)  # the lock ends with the connection
-
-
-def _todo(connection: Any, place: str) -> tuple[Migration, ...]:
-    return pending(version_of(connection), migrations_of(PACKAGE), place)
+    try:
+        todo = outlook_of(connection, place).chosen(contract=contract)
+        _ask(connection, VERSION_TABLE)
+        for migration in todo:
+            for statement in singly(migration.sql):
+                _ask(connection, statement)
+            done = (migration.version, migration.name)
+            _ask(connection, "INSERT INTO keyonce_schema VALUES (%s, %s)", done)
+            connection.commit()
+    finally:
+        with suppress(pymysql.MySQLError, OSError):  # else it ends with the connection
+            _ask(connection, _UNLOCK)
+    return todo
 
 
 def _ask(

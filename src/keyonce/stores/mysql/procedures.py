@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core import transitions
 from keyonce.core.codec import encode
-from keyonce.core.errors import RecordUnreadable, StoreUnavailable
+from keyonce.core.errors import RecordUnreadable, StoreError, StoreUnavailable
 from keyonce.core.model import Claimed, Identity, Query, StoredResult, StoreStats
 from keyonce.core.states import Status
 from keyonce.stores.mysql.rows import (
@@ -24,7 +24,6 @@ from keyonce.stores.mysql.rows import (
     audit_columns,
     audit_of_row,
     clock_of,
-    damaged,
     fingerprint_columns,
     identity_columns,
     listing_of,
@@ -33,9 +32,11 @@ from keyonce.stores.mysql.rows import (
     seconds,
     span,
     text,
+    word,
     written,
 )
-from keyonce.stores.shell import audit_of, listed, stored_as
+from keyonce.stores.mysql.translate import LOCK_WAIT, LOCKED, code_of
+from keyonce.stores.shell import audit_of, damaged, listed, stored_as
 from keyonce.stores.statement import Procedure, Row, Statement
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         AuditRow,
         Claim,
         Completion,
+        Note,
         Record,
         Settlement,
     )
@@ -51,7 +53,15 @@ PAGE: Final = 500
 BATCH: Final = 100
 TURNS: Final = 20
 HEADERS: Final = 64 * 1024  # what a packet holds of an outcome beside its body
+Place = tuple[str, ...]  # a database, then what tells its server from others
+
 OPEN: Final = {Status.IN_PROGRESS, Status.UNKNOWN}
+
+
+def place() -> Procedure[Place]:
+    """Say which database of which server this is."""
+    rows = yield Statement("place")
+    return tuple(map(word, rows[0]))
 
 
 def find(identity: Identity) -> Procedure[Claimed | None]:
@@ -66,18 +76,38 @@ def find(identity: Identity) -> Procedure[Claimed | None]:
 
 def claim(command: Claim) -> Procedure[Claimed]:
     """Give the key to the claimant if it is free."""
-    rows = yield Statement("read", identity_columns(command.identity))
+    identity = identity_columns(command.identity)
+    rows = yield Statement("read", identity)
+    held = False
     for _ in range(TURNS):
-        now = clock_of(rows[0]) if rows else 0.0  # on a new key only the server's
-        stored = record_of(command.identity, rows[0]) if rows else None
-        change = transitions.claim(stored, command, now)
-        if not change.written:
-            return Claimed(change.record, now)
-        rows = yield _claiming(stored, change.record)
+        if rows:
+            now = clock_of(rows[0])
+            stored = record_of(command.identity, rows[0])
+            change = transitions.claim(stored, command, now)
+            if not change.written:
+                return Claimed(change.record, now)
+        else:
+            # The statement writes the server's instants, and no other.
+            stored, change = None, transitions.claim(None, command, 0.0)
+        try:
+            rows = yield claiming(stored, change.record)
+        except Exception as error:
+            held = _held(stored, error)
+            if not held:
+                raise
+            rows = yield Statement("give_way", identity)
+    if held and rows:  # by a transaction that is open for long: its owner's, no doubt
+        return Claimed(record_of(command.identity, rows[0]), clock_of(rows[0]))
     raise StoreUnavailable("A key changes hands faster than it can be claimed.")
 
 
-def _claiming(seen: Record | None, wanted: Record) -> Statement:
+def _held(stored: Record | None, error: Exception) -> bool:
+    """Whether the lease may not be taken over now, since another has its record."""
+    busy = code_of(error) in {LOCK_WAIT, LOCKED}
+    return busy and stored is not None and stored.status is Status.IN_PROGRESS
+
+
+def claiming(seen: Record | None, wanted: Record) -> Statement:
     """Write *wanted*, if the record is still as it was *seen*.
 
     Status, owner and lease change with everything that happens to a record.
@@ -100,17 +130,21 @@ def _claiming(seen: Record | None, wanted: Record) -> Statement:
         "seen_status": int(seen.status),
         "seen_lease": microseconds(seen.lease_until),
     }
-    ended = wanted.status is Status.UNKNOWN
-    return Statement("end_lease" if ended else "claim_again", values)
+    if wanted.status is Status.UNKNOWN:
+        return Statement("end_lease", values)
+    free = seen.status is not Status.IN_PROGRESS
+    return Statement("claim_again" if free else "take_over", values)
 
 
-def complete(command: Completion, largest: int) -> Procedure[Record | None]:
+def complete(
+    command: Completion, largest: int, query: str = "complete_record"
+) -> Procedure[Record | None]:
     """Store the outcome if the owner holds the key; of its body *largest* bytes."""
     result, encoded = fitting(command.result, largest)
     retention_for, late_for = command.retention_for, command.late_for
     ever = retention_for is None or not late_for
     rows = yield Statement(
-        "complete_record",
+        query,
         identity_columns(command.identity)
         | {
             "owner": command.owner,
@@ -161,11 +195,28 @@ def abandon(identity: Identity, owner: bytes, reason: str) -> Procedure[bool]:
 
 
 def renew(identity: Identity, owner: bytes) -> Procedure[Record | None]:
-    """Prolong the owner's lease."""
+    """Prolong the owner's lease, beside the record's own row."""
     rows = yield Statement("renew_record", _owned(identity, owner))
     if not rows or rows[0][4] != owner or STATUSES.get(rows[0][2]) not in OPEN:
         return None
     return record_of(identity, rows[0])
+
+
+def note(command: Note, largest: int) -> Procedure[bool]:
+    """Write down how far the owner's work got, in at most *largest* bytes."""
+    steps = command.steps
+    if steps is not None and len(steps) > largest:
+        raise StoreError(
+            f"Steps of {len(steps)} bytes are too large for this MySQL, which keeps "
+            f"{largest}: raise max_allowed_packet, or let steps give less. What was "
+            "noted before is still there."
+        )
+    values = _owned(command.identity, command.owner) | {
+        "steps": steps,
+        "reference": text(command.reference or None),
+    }
+    rows = yield Statement("note_record", values)
+    return bool(rows)
 
 
 def _owned(identity: Identity, owner: bytes) -> Columns:
@@ -206,10 +257,12 @@ def _settled(record: Record) -> Columns:
         "owner": record.owner,
         "executions": record.executions,
         "crashes": record.crashes,
+        "lease_until": microseconds(record.lease_until),
         "ended_at": span(record.ended_at),
         "expires_at": span(record.expires_at),
         "reference": text(record.reference),
         "reason": text(record.reason),
+        "steps": record.steps or None,
     }
 
 
@@ -232,7 +285,23 @@ def purge(limit: int) -> Procedure[int]:
     for at in range(0, len(due), BATCH):
         batch = tuple(due[at : at + BATCH])
         yield Statement("purge_records", {"identities": batch})
+    if len(due) < limit:
+        yield from _purge_renewals()
     return len(due)
+
+
+def _purge_renewals() -> Procedure[None]:
+    """Remove the renewals of owners who are done; nobody waits for such a row."""
+    for _ in range(TURNS):
+        stale = yield Statement("stale_renewals", {"limit": PAGE})
+        if not stale:
+            return
+        identities = tuple(sorted(tuple(row[:3]) for row in stale))
+        owners = tuple({row[3] for row in stale})
+        values = {"identities": identities, "owners": owners}
+        yield Statement("drop_renewals", values)
+        if len(stale) < PAGE:
+            return
 
 
 def records(query: Query) -> Procedure[list[Record]]:
@@ -295,6 +364,15 @@ def stats() -> Procedure[StoreStats]:
         claimed_at = seconds(first)
         counts[status] = counts.get(status, 0) + count
         oldest[status] = min(oldest.get(status, claimed_at), claimed_at)
-    size = yield Statement("stored_bytes")
-    stored = None if size[0][0] is None else int(size[0][0])
-    return StoreStats(counts, oldest, stored, clock_of(now[0]))
+    expired = yield Statement("count_expired")
+    sizes = yield Statement("stored_bytes")
+    rows, index = (None if size is None else int(size) for size in sizes[0])
+    return StoreStats(
+        counts,
+        oldest,
+        None if rows is None or index is None else rows + index,
+        clock_of(now[0]),
+        expired=expired[0][0],
+        record_bytes=rows,
+        index_bytes=index,
+    )

@@ -3,7 +3,8 @@
 """A record as the columns of one row, and back.
 
 A row begins with the server's clock and with whether the statement before it
-changed something; the rest are the columns from `status` to `result`.
+changed something; the rest are the columns from `status` to `result`, in whose
+place a record that is not completed has its steps.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.codec import decode
-from keyonce.core.errors import RecordUnreadable
+from keyonce.core.errors import RecordUnreadable, StoreError
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import AuditRow, Fingerprint, Identity, Record, StoredResult
 from keyonce.core.states import Status
+from keyonce.stores.shell import damaged, unreadable
 
 if TYPE_CHECKING:
     from keyonce.stores.statement import Row
@@ -28,6 +30,8 @@ GUARANTEES: Final = {
 }
 NUMBERS: Final = {guarantee: number for number, guarantee in GUARANTEES.items()}
 STATUSES: Final = {int(status): status for status in Status}
+
+LONGEST: Final = {"scope": 1020, "operation": 1024, "key": 1020}  # in bytes
 
 Columns = dict[str, Any]
 
@@ -48,13 +52,27 @@ def span(wanted: float | None) -> int | None:
 
 
 def identity_columns(identity: Identity) -> Columns:
-    """Give the columns that name a record."""
-    scope, operation, key = identity
-    return {
-        "scope": scope.encode(),
-        "operation": operation.encode(),
-        "key": key.encode(),
-    }
+    """Give the columns that name a record.
+
+    Raises:
+        StoreError: a part is no text, or is longer than its column, which would cut
+            it off where the connection's mode is not strict: two keys would be one.
+    """
+    try:
+        columns = {
+            name: part.encode() for name, part in zip(LONGEST, identity, strict=True)
+        }
+    except UnicodeEncodeError as exc:
+        raise StoreError(
+            "A key, operation or scope is no text that UTF-8 can hold."
+        ) from exc
+    for name, stored in columns.items():
+        if len(stored) > LONGEST[name]:
+            raise StoreError(
+                f"A {name} of {len(stored)} bytes is too long for MySQL, which keeps "
+                f"{LONGEST[name]}: make it shorter."
+            )
+    return columns
 
 
 def fingerprint_columns(record: Record) -> Columns:
@@ -70,6 +88,11 @@ def fingerprint_columns(record: Record) -> Columns:
 def text(words: str | None) -> bytes | None:
     """Give *words* as they are stored."""
     return None if words is None else words.encode()
+
+
+def word(value: object) -> str:
+    """Give a name or a number as text, however the connection reads it."""
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def clock_of(row: Row) -> float:
@@ -91,12 +114,13 @@ def record_of(
     Raises:
         RecordUnreadable: it is torn, forged or from a newer version.
     """
+    if row[2] != Status.COMPLETED:
+        return _record(identity, row, None, row[19] or b"")
     if row[19] is not None:
         result = decode(row[19])
-    record = _record(identity, row, result)
-    if (record.status is Status.COMPLETED) is (record.result is None):
+    if result is None:
         raise unreadable(identity)
-    return record
+    return _record(identity, row, result)
 
 
 def listing_of(row: Row) -> Record:
@@ -116,31 +140,9 @@ def identity_of(row: Row) -> Identity:
     return Identity(scope, operation, key)
 
 
-def damaged(identity: Identity) -> Record:
-    """Give a record that nobody can read, as an operator may settle it."""
-    return Record(
-        identity=identity,
-        status=Status.UNKNOWN,
-        guarantee=Guarantee.AT_MOST_ONCE,
-        owner=b"",
-        executions=1,
-        created_at=0.0,
-        claimed_at=0.0,
-        lease_for=0.0,
-        reason="unreadable",
-    )
-
-
-def unreadable(identity: Identity) -> RecordUnreadable:
-    """Say that a record is there but cannot be read."""
-    return RecordUnreadable(
-        f"A record in scope {identity.scope!r} cannot be read: it is torn, was "
-        "changed by another program, or is from a newer keyonce. Nothing was run. "
-        "'keyonce keys list' shows it as unknown; resolve or release it."
-    )
-
-
-def _record(identity: Identity, row: Row, result: StoredResult | None) -> Record:
+def _record(
+    identity: Identity, row: Row, result: StoredResult | None, steps: bytes = b""
+) -> Record:
     try:
         scheme = _words(row[14])
         return Record(
@@ -162,6 +164,7 @@ def _record(identity: Identity, row: Row, result: StoredResult | None) -> Record
             result,
             _words(row[17]),
             _words(row[18]),
+            steps,
         )
     except (KeyError, TypeError, UnicodeDecodeError) as exc:
         raise unreadable(identity) from exc

@@ -9,6 +9,7 @@ time instead.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.stores.statement import queries_of
@@ -22,6 +23,8 @@ PACKAGE: Final = "keyonce.stores.mysql"
 SERVER_CLOCK: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 BOUND_CLOCK: Final = "%(now)s"
 
+_BLOCK: Final = re.compile(r"\{(\w+)\}")
+
 # The `%` of the queries are placeholders; this one is sent as it stands.
 SESSION: Final = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; "
@@ -33,15 +36,18 @@ SESSION: Final = (
 def scripts(*, bound_clock: bool) -> Mapping[str, str]:
     """Give every block by its name, ready to be bound and sent."""
     queries = queries_of(PACKAGE)
-    inner = {name: queries[name] for name in ("read", "read_back")}
     clock = BOUND_CLOCK if bound_clock else SERVER_CLOCK
-    return {name: _filled(block, inner, clock) for name, block in queries.items()}
+    return {name: _filled(block, queries, clock) for name, block in queries.items()}
 
 
-def _filled(block: str, inner: Mapping[str, str], clock: str) -> str:
-    for name, text in inner.items():
-        block = block.replace(f"{{{name}}}", text)
-    return block.replace("{now}", clock)
+def _filled(block: str, queries: Mapping[str, str], clock: str) -> str:
+    """Put in the blocks that *block* names, and those that they name."""
+
+    def named(word: re.Match[str]) -> str:
+        name = word[1]
+        return clock if name == "now" else _filled(queries[name], queries, clock)
+
+    return _BLOCK.sub(named, block)
 
 
 def session(store_timeout: float) -> str:

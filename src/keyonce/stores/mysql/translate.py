@@ -17,6 +17,7 @@ CONFLICTS: Final = {
 }
 LOST: Final = {0, 1053, 1927, 2006, 2013, 2014, 2055}
 LOCK_WAIT: Final = 1205
+LOCKED: Final = 3572  # what MySQL says in its place to who would not wait
 
 TRIES: Final = 10
 FRESH_TRIES: Final = 3
@@ -53,11 +54,24 @@ _MEANING: Final = {
 }
 # What no second try and no waiting will mend.
 _SETTINGS: Final = {1044, 1045, 1046, 1049, 1054, 1130, 1142, 1146, 1227, 1251, 1698}
+_RIGHTS: Final = {1142, 1227}
 _SETTINGS_AT_START: Final = {*_SETTINGS, 1290, 1792, 1836, 2059}
+
+# What a user needs for the verbs.
+GRANTS: Final = (
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON keyonce_records; "
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON keyonce_renewals; "
+    "GRANT SELECT, INSERT ON keyonce_audits; "
+    "GRANT SELECT ON keyonce_schema"
+)
 
 
 def code_of(error: BaseException) -> int | None:
-    """Give the error number of the server or the driver, if there is one."""
+    """Give the error number of the server or the driver, if there is one.
+
+    SQLAlchemy's errors hold the driver's.
+    """
+    error = getattr(error, "orig", None) or error
     first = error.args[0] if error.args else None
     return first if isinstance(first, int) else None
 
@@ -98,6 +112,11 @@ def refused(error: BaseException, place: str) -> IdempotencyError:
     if code not in _SETTINGS_AT_START:
         return unavailable(error)
     meaning = _MEANING[code]
+    if code in _RIGHTS:
+        meaning += (
+            ". Tables are made and changed by 'keyonce migrate', run as a user who "
+            f"may; this one needs: {GRANTS}"
+        )
     return ConfigurationError(
         f"The MySQL database {place} cannot be used: {meaning} ({error})."
     )

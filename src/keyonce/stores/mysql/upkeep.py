@@ -8,10 +8,9 @@ import os
 import random
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from keyonce.core.errors import StoreError
+from keyonce.stores.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,7 @@ class Upkeep:
     ) -> None:
         """Call *purge* with a number of records; None leaves it to others."""
         self._purge = purge
+        self._purging = Rounds("purging")
         self._every = None if purge_every is None else purge_every.total_seconds()
         self._stopping = threading.Event()
         self._starting = threading.Lock()
@@ -59,7 +59,7 @@ class Upkeep:
 
     def _run(self, every: float) -> None:
         while not self._stopping.wait(every * random.uniform(0.75, 1.25)):
-            with suppress(StoreError):  # the next round will do it
+            with self._purging:
                 self._purge_all()
 
     def _purge_all(self) -> None:

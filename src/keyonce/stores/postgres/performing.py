@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from keyonce.stores.postgres.steps import Script
+from keyonce.stores.postgres.steps import Beside, Script
 from keyonce.stores.statement import Statement
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def perform(
     prepare: bool | None = None,
 ) -> list[Row]:
     """Carry out *step*; with *prepare* None the connection decides about that."""
+    if isinstance(step, Beside):  # this is the store's own
+        step = step.statement
     if isinstance(step, Script):
         connection.execute(step.sql.encode())
     if not isinstance(step, Statement):
@@ -44,6 +46,8 @@ async def aperform(
     prepare: bool | None = None,
 ) -> list[Row]:
     """Carry out *step*; with *prepare* None the connection decides about that."""
+    if isinstance(step, Beside):  # this is the store's own
+        step = step.statement
     if isinstance(step, Script):
         await connection.execute(step.sql.encode())
     if not isinstance(step, Statement):

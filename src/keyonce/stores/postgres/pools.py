@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+    from keyonce.stores.postgres.engines import AsyncLender, Lender
     from keyonce.stores.postgres.steps import Step, Steps
     from keyonce.stores.statement import Row
 
@@ -48,7 +49,7 @@ class Pool:
         self,
         opener: Callable[[], ConnectionPool[Any]] | None = None,
         *,
-        given: ConnectionPool[Any] | None = None,
+        given: ConnectionPool[Any] | Lender | None = None,
     ) -> None:
         """Open by *opener*, or use what is *given*."""
         self._opener = opener
@@ -105,11 +106,18 @@ class Pool:
                 connection.close()
             raise
         finally:
-            if not prompt and not connection.closed:
-                connection.autocommit = False
-            pool.putconn(connection)
+            try:
+                if not prompt and not connection.closed:
+                    connection.autocommit = False
+            except BaseException as error:
+                # The work is done, or its own error is on its way.
+                connection.close()
+                if not isinstance(error, FAILURES):
+                    raise
+            finally:
+                pool.putconn(connection)
 
-    def _pool(self) -> ConnectionPool[Any]:
+    def _pool(self) -> ConnectionPool[Any] | Lender:
         if self._given is not None:
             return self._given
         if self._pid != os.getpid():
@@ -138,7 +146,7 @@ class AsyncPool:
         self,
         opener: Callable[[], AsyncConnectionPool[Any]] | None = None,
         *,
-        given: AsyncConnectionPool[Any] | None = None,
+        given: AsyncConnectionPool[Any] | AsyncLender | None = None,
     ) -> None:
         """Open by *opener*, or use what is *given*."""
         self._opener = opener
@@ -200,14 +208,21 @@ class AsyncPool:
                 await connection.close()
             raise
         finally:
-            if not prompt and not connection.closed:
-                await connection.set_autocommit(False)
-            await pool.putconn(connection)
+            try:
+                if not prompt and not connection.closed:
+                    await connection.set_autocommit(False)
+            except BaseException as error:
+                # The work is done, or its own error is on its way.
+                await connection.close()
+                if not isinstance(error, FAILURES):
+                    raise
+            finally:
+                await pool.putconn(connection)
 
     def _is_mine(self) -> bool:
         return self._pid == os.getpid() and self._loop is asyncio.get_running_loop()
 
-    async def _pool(self) -> AsyncConnectionPool[Any]:
+    async def _pool(self) -> AsyncConnectionPool[Any] | AsyncLender:
         if self._given is not None:
             return self._given
         if self._own is not None and not self._is_mine():

@@ -23,14 +23,13 @@ from keyonce.stores.postgres.rows import (
     audit_columns,
     audit_of_row,
     columns_of,
-    damaged,
     listing_of,
     outline_of,
     record_of,
     texts_of,
 )
-from keyonce.stores.postgres.steps import Pause, Prompt
-from keyonce.stores.shell import audit_of, listed, stored_as
+from keyonce.stores.postgres.steps import Pause, Prompt, Script
+from keyonce.stores.shell import audit_of, damaged, listed, stored_as
 from keyonce.stores.statement import Row, Statement
 
 if TYPE_CHECKING:
@@ -38,13 +37,21 @@ if TYPE_CHECKING:
         AuditRow,
         Claim,
         Completion,
+        Note,
         Record,
         Settlement,
     )
     from keyonce.stores.postgres.steps import Steps
 
 PAGE: Final = 500
+BEGINNING: Final = float("-inf")
+ROUNDS: Final = 20  # of purging renewals
+CURRENT: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 TRIES: Final = 12  # of an answer that was overtaken
+LOOKS: Final = 6  # at a lease that another may be taking over; a tenth of a second
+UNTIL: Final = 8  # the column of a lease's end
+COUNTED: Final = 8192  # pages: 64 MiB are counted in less than half a second
+SAMPLED: Final = 4096  # of more than that; some fifty thousand records
 RUNNING: Final = frozenset({Status.IN_PROGRESS})
 OPEN: Final = frozenset({Status.IN_PROGRESS, Status.UNKNOWN})
 
@@ -58,20 +65,30 @@ def claim(command: Claim, at: float | None, *, known: bool) -> Steps[Claimed]:
     if command.witnessed is not None:
         # Whoever had to wait for the server ends no lease: its owner, who waited as
         # well, must get to renew it first.
-        rows = yield Prompt(Statement("claim", _values_of(command, at)))
+        rows = yield Prompt(Statement("claim", values_of(command, at)))
         if rows and not rows[0][FLAG]:
-            return _claimed(command.identity, rows[0])
+            return claimed_of(command.identity, rows[0])
+        yield from _give_way(command, at)
         command, known = command._replace(witnessed=None), True
     seen = yield from _first_look(command, at, known=known)
     if seen is not None:
         return seen
-    values = _values_of(command, at)
+    values = values_of(command, at)
     for _ in range(TRIES):
         rows = yield Statement("claim", values)
         if rows and not rows[0][FLAG]:
-            return _claimed(command.identity, rows[0])
+            return claimed_of(command.identity, rows[0])
         yield Pause()
-    raise _overtaken()
+    raise overtaken()
+
+
+def _give_way(command: Claim, at: float | None) -> Steps[None]:
+    """Wait a moment for another who takes the lease over: it is soon done."""
+    for _ in range(LOOKS):
+        yield Pause()
+        rows = yield Statement("find", (at, *texts_of(command.identity)))
+        if not rows or rows[0][UNTIL] != command.witnessed:
+            return
 
 
 def _first_look(
@@ -81,7 +98,7 @@ def _first_look(
     if known:
         rows = yield Statement("find", (at, *texts_of(command.identity)))
     else:
-        values = _values_of(command, at)
+        values = values_of(command, at)
         rows = yield Statement("begin", (*values[:7], *values[9:]))
     if not rows:
         return None
@@ -91,7 +108,8 @@ def _first_look(
     return None if change.written else Claimed(change.record, now)
 
 
-def _values_of(command: Claim, at: float | None) -> tuple[object, ...]:
+def values_of(command: Claim, at: float | None) -> tuple[object, ...]:
+    """Give what ``claim`` compares and writes, as its query takes it."""
     fingerprint = command.fingerprint
     return (
         at,
@@ -107,13 +125,14 @@ def _values_of(command: Claim, at: float | None) -> tuple[object, ...]:
     )
 
 
-def _claimed(identity: Identity, row: Row) -> Claimed:
+def claimed_of(identity: Identity, row: Row) -> Claimed:
     """See the row through retention; the server gave no key away that is not free."""
     record, now = record_of(identity, row), row[NOW]
     return Claimed(transitions.standing(record, now) or record, now)
 
 
-def _overtaken() -> StoreUnavailable:
+def overtaken() -> StoreUnavailable:
+    """Say that one record was in the way too often."""
     return StoreUnavailable(
         "The record is locked by another transaction that does not end. "
         "Look for it in pg_stat_activity."
@@ -130,19 +149,31 @@ def find(identity: Identity, at: float | None) -> Steps[Claimed | None]:
     return None if record is None else Claimed(record, now)
 
 
-def complete(command: Completion, at: float | None) -> Steps[Record | None]:
-    """Store the outcome if the owner still holds the key."""
-    values = (
+def complete(
+    command: Completion, at: float | None, *, width: int | None = None
+) -> Steps[Record | None]:
+    """Store the outcome if the owner still holds the key.
+
+    With *width* it goes to the partition of that many seconds in which it expires.
+    """
+    identity, owner = command.identity, command.owner
+    query, values = "complete", outcome_of(command)
+    if width is not None and command.retention_for is not None:
+        query, values = "complete_apart", (*values, width)
+    done = yield from _change(query, identity, owner, values, at, OPEN)
+    if done is None or done.status is not Status.COMPLETED or done.result is not None:
+        return done
+    return done._replace(result=command.result)
+
+
+def outcome_of(command: Completion) -> tuple[object, ...]:
+    """Give what ``complete`` writes, as its query takes it."""
+    return (
         encode(command.result),
         command.retention_for,
         command.late_for or None,
         command.reference,
     )
-    identity, owner = command.identity, command.owner
-    done = yield from _change("complete", identity, owner, values, at, OPEN)
-    if done is None or done.status is not Status.COMPLETED or done.result is not None:
-        return done
-    return done._replace(result=command.result)
 
 
 def release(
@@ -174,6 +205,20 @@ def renew(identity: Identity, owner: bytes, at: float | None) -> Steps[Record | 
     return record
 
 
+def note(command: Note) -> Steps[bool]:
+    """Write down how far the owner's work got."""
+    values = (command.owner, command.steps, command.reference)
+    rows = yield Statement("note", (*texts_of(command.identity), *values))
+    return bool(rows)
+
+
+def announce(identity: Identity) -> Steps[bool]:
+    """Have the end of the work be told to those who listen."""
+    rows = yield Statement("announce", texts_of(identity))
+    announced: bool = rows[0][0]
+    return announced
+
+
 def _change(
     query: str,
     identity: Identity,
@@ -198,7 +243,7 @@ def _change(
         if record.owner != owner or record.status not in changeable:
             return record
         yield Pause()
-    raise _overtaken()
+    raise overtaken()
 
 
 def _is_now(record: Record | None, owner: bytes, status: Status) -> bool:
@@ -211,7 +256,10 @@ def settle(command: Settlement, at: float | None) -> Steps[Record]:
     For one transaction, which holds the record's lock from the first statement on.
     """
     texts = texts_of(command.identity)
-    rows = yield Statement("lock_record", (at, *texts))
+    # So that what is read behind the lock is how things are, renewals as well.
+    yield Script(CURRENT)
+    yield Statement("lock_record", texts)
+    rows = yield Statement("find", (at, *texts))
     stored = _for_an_operator(command.identity, rows)
     now = rows[0][NOW] if rows else 0.0
     change = transitions.settle(stored, command, now)
@@ -227,11 +275,21 @@ def _for_an_operator(identity: Identity, rows: list[Row]) -> Record | None:
         return damaged(identity)
 
 
-def purge(limit: int, at: float | None) -> Steps[int]:
-    """Remove expired records, or leave their tombstones."""
-    rows = yield Statement("purge", (at, limit))
-    count: int = rows[0][0]
-    return count
+def purge(limit: int, at: float | None, since: float) -> Steps[tuple[int, float]]:
+    """Remove what expired from *since* on, or leave tombstones; and old renewals.
+
+    Gives how many, and from where the next batch goes on: after a full one from its
+    end, so that what it left dead is not walked over again; else from the beginning.
+    Renewals are not counted, but many go at once: else there would be ever more where
+    all work is long and little of it expires.
+    """
+    rows = yield Statement("purge", (at, limit, since))
+    count, until = rows[0]
+    for _ in range(ROUNDS):
+        rows = yield Statement("purge_renewals", (at, limit))
+        if rows[0][0] < limit:
+            break
+    return count, until if count == limit else BEGINNING
 
 
 def records(query: Query, at: float | None) -> Steps[list[Record]]:
@@ -273,13 +331,28 @@ def audits(identity: Identity | None) -> Steps[list[AuditRow]]:
 
 
 def stats(at: float | None) -> Steps[StoreStats]:
-    """Count by status; this reads the whole table."""
-    rows = yield Statement("count_records", (at,))
+    """Count what is open by its index; what has ended by a sample, if it is much."""
+    rows = yield Statement("storage", (at,))
+    now, pages, of_records, of_outcomes, of_indexes = rows[0]
+    estimated = pages > COUNTED
+    share = 100.0 * SAMPLED / pages if estimated else 100.0
+    still_open = yield Statement("count_open", (at,))
+    ended = yield Statement("count_ended", (at, share))
     counts: dict[Status, int] = {}
     oldest: dict[Status, float] = {}
-    for number, count, first, now, _ in rows:
-        if number is not None:
+    for each, times in ((still_open, 1.0), (ended, 100.0 / share)):
+        for number, count, first, _ in each:
             status = STATUSES.get(number, Status.UNKNOWN)
-            counts[status] = counts.get(status, 0) + count
+            counts[status] = counts.get(status, 0) + round(count * times)
             oldest[status] = min(oldest.get(status, now), first)
-    return StoreStats(counts, oldest, rows[0][4], rows[0][3])
+    return StoreStats(
+        counts,
+        oldest,
+        of_records + of_outcomes + of_indexes,
+        now,
+        expired=round(sum(row[3] for row in ended) * 100.0 / share),
+        record_bytes=of_records,
+        outcome_bytes=of_outcomes,
+        index_bytes=of_indexes,
+        estimated=estimated,
+    )

@@ -11,6 +11,7 @@ from keyonce.core.errors import RecordUnreadable, StoreError
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import AuditRow, Fingerprint, Identity, Record
 from keyonce.core.states import Status
+from keyonce.stores.shell import damaged, unreadable
 
 if TYPE_CHECKING:
     from keyonce.stores.statement import Row
@@ -27,7 +28,7 @@ STATUSES: Final = {int(status): status for status in Status}
 
 CLOSED: Final = (Status.COMPLETED, Status.RELEASED, Status.TOMBSTONE)
 
-RESULT: Final = 17
+RESULT: Final = 17  # of a completed record; of any other its steps
 NOW: Final = 18
 FLAG: Final = 19
 
@@ -79,17 +80,20 @@ def _with_nul(text: str) -> str:
 
 
 def record_of(identity: Identity, row: Row) -> Record:
-    """Read a whole row, from `status` to `result`.
+    """Read a whole row, from `status` to the clock.
 
     Raises:
         RecordUnreadable: it is torn, forged or from a newer version.
     """
     record = outline_of(identity, row)
-    if (record.status is Status.COMPLETED) is (row[RESULT] is None):
-        raise unreadable(identity)
-    if row[RESULT] is None:
+    if record.status is not Status.COMPLETED:
         return record
-    return record._replace(result=decode(row[RESULT]))
+    if row[RESULT] is not None:
+        return record._replace(result=decode(row[RESULT]))
+    # An outcome may go before its record does, but not before its time.
+    if record.expires_at is None or row[NOW] < record.expires_at:
+        raise unreadable(identity)
+    return record
 
 
 def outline_of(identity: Identity, row: Row) -> Record:
@@ -99,9 +103,10 @@ def outline_of(identity: Identity, row: Row) -> Record:
         RecordUnreadable: a column makes no sense.
     """
     try:
+        status = STATUSES[row[0]]
         return Record(
             identity,
-            STATUSES[row[0]],
+            status,
             GUARANTEES[row[1]],
             row[2],
             row[3],
@@ -118,6 +123,7 @@ def outline_of(identity: Identity, row: Row) -> Record:
             None,
             row[15],
             row[16],
+            b"" if status is Status.COMPLETED else row[RESULT] or b"",
         )
     except (KeyError, TypeError) as exc:
         raise unreadable(identity) from exc
@@ -132,32 +138,8 @@ def listing_of(row: Row) -> Record:
         return damaged(identity)
 
 
-def damaged(identity: Identity) -> Record:
-    """Give a record that nobody can read, as an operator may settle it."""
-    return Record(
-        identity=identity,
-        status=Status.UNKNOWN,
-        guarantee=Guarantee.AT_MOST_ONCE,
-        owner=b"",
-        executions=1,
-        created_at=0.0,
-        claimed_at=0.0,
-        lease_for=0.0,
-        reason="unreadable",
-    )
-
-
-def unreadable(identity: Identity) -> RecordUnreadable:
-    """Say that a record is there but cannot be read."""
-    return RecordUnreadable(
-        f"A record in scope {identity.scope!r} cannot be read: it is torn, was "
-        "changed by another program, or is from a newer keyonce. Nothing was run. "
-        "'keyonce keys list' shows it as unknown; resolve or release it."
-    )
-
-
 def columns_of(record: Record) -> tuple[Any, ...]:
-    """Give the columns of *record* from `status` to `result`."""
+    """Give the columns of *record* from `status` to `result`, and `steps`."""
     fingerprint = record.fingerprint
     return (
         int(record.status),
@@ -178,6 +160,7 @@ def columns_of(record: Record) -> tuple[Any, ...]:
         record.reference,
         record.reason,
         None if record.result is None else encode(record.result),
+        record.steps or None,
     )
 
 

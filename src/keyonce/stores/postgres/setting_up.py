@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must be true before a database is used, and how its tables are made.
 
-Steps that only add are run by whoever comes first. What takes something away
-waits for an operator, so that programs of the version before go on working.
+Steps that only add are run by whoever comes first; what takes something away waits
+for an operator.
 """
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.stores.postgres.steps import Script
-from keyonce.stores.schema import Migration, pending
+from keyonce.stores.schema import Migration, Outlook, outlook
 from keyonce.stores.statement import Statement
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ OLDEST: Final = 12
 PLACE: Final = "the PostgreSQL database"
 
 
-def is_ready(migrations: tuple[Migration, ...]) -> Steps[bool]:
-    """Say whether the tables are there, on a server that will do.
+def look(migrations: tuple[Migration, ...]) -> Steps[Outlook]:
+    """Say how the schema stands, on a server that will do.
 
     Raises:
         ConfigurationError: it will not, and what to change.
@@ -35,9 +34,8 @@ def is_ready(migrations: tuple[Migration, ...]) -> Steps[bool]:
         version // 10000, encoding, in_recovery=in_recovery, read_only=read_only
     )
     if not has_schema:
-        return False
-    rows = yield Statement("schema_version")
-    return not _to_run(rows[0][0], migrations)
+        return outlook((), migrations, PLACE)
+    return (yield from _outlook(migrations))
 
 
 def check_server(
@@ -69,24 +67,27 @@ def check_server(
         )
 
 
-def migrate(migrations: tuple[Migration, ...]) -> Steps[int]:
+def migrate(
+    migrations: tuple[Migration, ...], *, contract: bool = False
+) -> Steps[tuple[Migration, ...]]:
     """Bring the schema up to date; safe where several processes do it at once.
 
-    For one transaction. Gives the number of migrations that were run here.
+    For one transaction. With *contract* also take away what no program of this
+    version needs. Gives the migrations that were run here.
     """
     # So that what is read behind the lock is what its last holder left.
     yield Script("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     yield Statement("lock_schema")
+    # While a change waits for somebody's open transaction, all traffic waits behind it.
+    yield Script("SET LOCAL lock_timeout = '5s'")
     yield Statement("make_schema")
-    rows = yield Statement("schema_version")
-    todo = _to_run(rows[0][0], migrations)
+    todo = (yield from _outlook(migrations)).chosen(contract=contract)
     for migration in todo:
         yield Script(migration.sql)
         yield Statement("note_version", (migration.version, migration.name))
-    return len(todo)
+    return todo
 
 
-def _to_run(version: int, migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
-    """Say which steps are to be run without being asked: those that only add."""
-    todo = pending(version, migrations, PLACE)
-    return tuple(takewhile(lambda each: "_pre_" in each.name, todo))
+def _outlook(migrations: tuple[Migration, ...]) -> Steps[Outlook]:
+    rows = yield Statement("applied")
+    return outlook(((row[0], row[1]) for row in rows), migrations, PLACE)

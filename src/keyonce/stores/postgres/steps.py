@@ -32,5 +32,17 @@ class Prompt:
     statement: Statement
 
 
-Step = Statement | Script | Pause | Prompt
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Ask for this outside of the caller's transaction. Answer: its rows."""
+
+    statement: Statement
+
+
+Step = Statement | Script | Pause | Prompt | Beside
 Steps = Generator[Step, list[Row], R]
+
+
+def alone(step: Statement) -> Steps[list[Row]]:
+    """Ask for *step* and no more."""
+    return (yield step)

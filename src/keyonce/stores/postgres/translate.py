@@ -23,6 +23,8 @@ _MEANING: Final = {
     "53200": "it is out of memory",
     "53300": "it has too many connections; raise max_connections, use a pooler, or "
     "take a smaller pool",
+    "55P03": "another transaction holds keyonce's tables for too long; try again when "
+    "it has ended",
     "57014": "the statement was cancelled, or took longer than statement_timeout",
     "57P01": "it is shutting down",
     "57P03": "it is starting up",
@@ -34,8 +36,9 @@ _REFUSED: Final = {
     "54": "a value is larger than PostgreSQL keeps",
 }
 
-# The server has rolled back: nothing was done.
-_UNDONE: Final = {"40001", "40P01", "55P03"}
+# The server has rolled back: nothing was done. 23514 is a partition that went away
+# under the hands: next time its outcome stays with the record.
+_UNDONE: Final = {"40001", "40P01", "55P03", "23514"}
 # It may be different in a moment; whether it was done is not known.
 _PASSING: Final = {"53300", "57014", "57P01", "57P02", "57P03", "57P05", "25P03"}
 # Statements prepared in a session that a pooler has given to somebody else.
@@ -58,10 +61,18 @@ _SETTINGS: Final = {
     "ignore it by ignore_startup_parameters.",
 }
 
+# What a role needs for the verbs, on tables that another owns.
+GRANTS: Final = (
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON keyonce_records, keyonce_renewals; "
+    "GRANT SELECT, INSERT ON keyonce_outcomes, keyonce_audits; "
+    "GRANT SELECT ON keyonce_schema"
+)
+
 
 def sqlstate_of(error: BaseException | None) -> str:
-    """Give the five characters of *error*, or none."""
-    return getattr(error, "sqlstate", None) or ""
+    """Give the five characters of *error*, or of what it wraps, or none."""
+    inner = getattr(error, "orig", None)  # of SQLAlchemy
+    return getattr(error, "sqlstate", None) or getattr(inner, "sqlstate", None) or ""
 
 
 def is_undone(error: BaseException) -> bool:
@@ -91,22 +102,28 @@ def translation_of(error: BaseException) -> StoreError:
         return StoreError(f"This cannot be stored: {error}.")
     meaning = _MEANING.get(state)
     if meaning is None:
-        text = str(error).strip() or type(error).__name__
-        return StoreUnavailable(f"PostgreSQL did not answer: {text}")
-    return StoreUnavailable(f"PostgreSQL did not answer: {meaning} ({state}).")
+        did = "refused" if state else "did not answer"
+        return StoreUnavailable(f"PostgreSQL {did}: {_text_of(error)}")
+    return StoreUnavailable(f"PostgreSQL refused: {meaning} ({state}).")
+
+
+def _text_of(error: BaseException) -> str:
+    """Give what was said, without the piece of our SQL that the server adds."""
+    text = str(error).partition("\nLINE ")[0].strip()
+    return text or type(error).__name__
 
 
 def refusal_of(error: BaseException) -> ConfigurationError | StoreError:
     """Say what *error* means when the store is opened."""
-    text = str(error).strip()
+    text = _text_of(error)
     for words, mend in _SETTINGS.items():
         if words in text and not sqlstate_of(error):
             said = text.rstrip(".")
             return ConfigurationError(f"PostgreSQL refused the store: {said}. {mend}")
     if sqlstate_of(error) in {"42501", "3F000"}:
         return ConfigurationError(
-            f"PostgreSQL refused keyonce's tables: {text}. Let this role make them "
-            "(GRANT USAGE, CREATE ON SCHEMA public), or open the store once as a "
-            "role that may."
+            f"PostgreSQL refused keyonce's tables: {text}. Run 'keyonce migrate' as a "
+            "role that may make them (GRANT USAGE, CREATE ON SCHEMA public) and owns "
+            f"them. This role needs: {GRANTS}."
         )
     return translation_of(error)

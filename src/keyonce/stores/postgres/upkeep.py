@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that purges what expired, off the path of a claim."""
+"""The thread that purges what expired and tends partitions, off the path of a claim."""
 
 from __future__ import annotations
 
@@ -8,40 +8,57 @@ import os
 import random
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from keyonce.core.errors import StoreError
+from keyonce.stores.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH: Final = 200
+UNASKED: Final = 60.0  # seconds between rounds that only tend
 
 
 class Upkeep:
-    """Purges in the background, from the first write of a process on."""
+    """Works in the background, from the first write of a process on."""
 
-    def __init__(self, purge: Callable[[int], int], every: float | None) -> None:
-        """Call *purge* about every *every* seconds, with jitter; None: never."""
+    def __init__(
+        self,
+        purge: Callable[[int], int],
+        every: float | None,
+        *,
+        tend: Callable[[], None] | None = None,
+    ) -> None:
+        """Call *purge* about every *every* seconds, with jitter; None: never.
+
+        *tend* is called as often, and when `hurry` says so.
+        """
         self._purge = purge
         self._every = every
+        self._tend = tend
+        self._tending = Rounds("tending partitions")
+        self._purging = Rounds("purging")
         self._reset()
 
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._starting = threading.Lock()
         self._stopping = threading.Event()
+        self._called = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
         """Start the thread, unless it runs in this process."""
-        if self._every is None:
+        if self._every is None and self._tend is None:
             return
         if self._pid != os.getpid():
             self._reset()
         if self._thread is None:
             self._start()
+
+    def hurry(self) -> None:
+        """Tend now."""
+        self._called.set()
 
     def _start(self) -> None:
         with self._starting:
@@ -54,14 +71,29 @@ class Upkeep:
     def close(self) -> None:
         """End the thread, after the batch it is at."""
         self._stopping.set()
+        self._called.set()
         if self._thread is not None and self._pid == os.getpid():
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        every = self._every or 0.0
-        while not self._stopping.wait(every * random.uniform(0.75, 1.25)):
-            with suppress(StoreError):  # the next round
-                self._purge_all()
+        due = self._next()
+        while True:
+            self._called.wait(max(0.0, due - time.monotonic()))
+            if self._stopping.is_set():
+                return
+            self._called.clear()
+            if self._tend is not None:
+                with self._tending:
+                    self._tend()
+            if time.monotonic() >= due:
+                if self._every is not None:
+                    with self._purging:
+                        self._purge_all()
+                due = self._next()
+
+    def _next(self) -> float:
+        every = UNASKED if self._every is None else self._every
+        return time.monotonic() + every * random.uniform(0.75, 1.25)
 
     def _purge_all(self) -> None:
         purged = BATCH

@@ -5,16 +5,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from keyonce.core.errors import StoreError
 from keyonce.core.flow import run
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Traits
-from keyonce.stores.postgres import procedures
+from keyonce.stores.postgres import partitions, procedures
 from keyonce.stores.postgres.examine import examine, pooler
+from keyonce.stores.postgres.hearing import news_name
+from keyonce.stores.postgres.joined import PostgresJoined
 from keyonce.stores.postgres.lately import Lately
 from keyonce.stores.postgres.patience import Patience
-from keyonce.stores.postgres.steps import Pause, Prompt
+from keyonce.stores.postgres.steps import Pause, Prompt, alone
+from keyonce.stores.postgres.transaction import transaction_of
 from keyonce.stores.postgres.translate import is_passing, is_undone, translation_of
 
 if TYPE_CHECKING:
@@ -27,14 +32,20 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
     )
+    from keyonce.core.protocols import Transaction
+    from keyonce.stores.durability import Durability
+    from keyonce.stores.news import News, NewsWatch
+    from keyonce.stores.postgres.home import Home
+    from keyonce.stores.postgres.partitions import Demand
     from keyonce.stores.postgres.pools import Pool
     from keyonce.stores.postgres.steps import Step, Steps
-    from keyonce.stores.statement import Row
+    from keyonce.stores.statement import Row, Statement
 
 R = TypeVar("R")
 
@@ -43,8 +54,7 @@ AT_LEISURE: Final = 12  # times the patience of a request, for what reads a whol
 
 TRAITS: Final = Traits(
     name="postgres",
-    # Exactly-once needs a way to join the effect's own transaction.
-    guarantees=frozenset(Guarantee) - {Guarantee.EXACTLY_ONCE},
+    guarantees=frozenset(Guarantee),
     durable=True,
     many_processes=True,
     # One value is at most 1 GiB, and so is the message that carries it.
@@ -58,15 +68,27 @@ class Verbs:
     def __init__(
         self,
         pool: Pool,
+        home: Home,
         *,
         clock: Callable[[], float] | None,
         store_timeout: float,
+        news: News,
+        demand: Demand | None = None,
+        durability: Durability = "checked",
     ) -> None:
-        """Speak through *pool*; *clock* stands in for the server's, in tests."""
+        """Speak through *pool*; *clock* stands in for the server's, in tests.
+
+        With *demand* outcomes go to partitions, and `tend` makes them.
+        """
         self._pool = pool
+        self._news = news
         self._clock = clock
         self._store_timeout = store_timeout
+        self._demand = demand
+        self._purge_from = procedures.BEGINNING
+        self._durability: Durability = durability
         self._lately = Lately()
+        self._home = home
 
     @property
     def traits(self) -> Traits:
@@ -80,7 +102,8 @@ class Verbs:
         return claimed
 
     def complete(self, command: Completion) -> Record | None:
-        return self._ask(procedures.complete(command, self._at()))
+        width = None if self._demand is None else self._demand.width
+        return self._ask(procedures.complete(command, self._at(), width=width))
 
     def release(
         self, identity: Identity, owner: bytes, reason: str, retention_for: float | None
@@ -95,8 +118,24 @@ class Verbs:
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return self._ask(procedures.renew(identity, owner, self._at()))
 
+    def note(self, command: Note) -> bool:
+        """Write down how far the work got, in a transaction of its own.
+
+        Note before your own transaction begins. While one is open that has completed
+        the record, a note waits, up to the store's timeout; and one that cannot see
+        a later note may fail to complete, as after any write that it cannot see.
+        """
+        return self._ask(procedures.note(command))
+
     def find(self, identity: Identity) -> Claimed | None:
         return self._ask(procedures.find(identity, self._at()))
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> NewsWatch | None:
+        """Have *wake* called at news; None behind a pooler."""
+        return self._news.watch(news_name(identity), wake)
+
+    def announce(self, identity: Identity) -> bool:
+        return self._ask(procedures.announce(identity))
 
     def settle(self, command: Settlement) -> Record:
         return self._transact(lambda: procedures.settle(command, self._at()))
@@ -111,12 +150,43 @@ class Verbs:
         return self._ask(procedures.stats(self._at()), AT_LEISURE)
 
     def purge(self, limit: int = 1000) -> int:
-        return self._ask(procedures.purge(limit, self._at()), AT_LEISURE)
+        batch = procedures.purge(limit, self._at(), self._purge_from)
+        purged, self._purge_from = self._ask(batch, AT_LEISURE)
+        if purged < limit:
+            self._drop()
+        return purged
+
+    def tend(self) -> None:
+        """Make the partitions that will be wanted, unless somebody is in the way."""
+        if self._demand is not None:
+            self._once(partitions.make(self._demand, self._at()))
+
+    def _drop(self) -> None:
+        """Drop partitions that are past; what cannot be now is left for later."""
+        with suppress(StoreError):
+            for span in self._ask(partitions.past(self._at())):
+                self._once(partitions.drop(span, self._at()))
+
+    def joined(self, connection: Any) -> PostgresJoined:
+        """Give the verbs inside the open transaction of *connection*.
+
+        It is a ``psycopg.Connection``, or a ``Connection`` or ``Session`` of
+        SQLAlchemy, that leads to the store's own database.
+        """
+        return PostgresJoined(connection, self._home, self._beside, self._clock)
+
+    def transaction(self, connection: Any) -> Transaction:
+        """Say how a transaction on *connection* begins and ends."""
+        return transaction_of(connection)
+
+    def _beside(self, statement: Statement) -> list[Row]:
+        return self._ask(alone(statement))
 
     def examine(self) -> Sequence[Finding]:
-        findings = self._ask(examine(time.time))
+        findings = self._ask(examine(time.time, self._durability))
+        findings += self._ask(partitions.looked_at(self._demand, self._at()))
         pooled = self._pool.is_pooled(Patience(self._store_timeout).deadline)
-        return [*findings, pooler(pooled=pooled)]
+        return [*findings, pooler(pooled=pooled, hears=self._news.may_tell())]
 
     def close(self) -> None:
         """Do nothing: the owner of the pool closes it."""
@@ -149,6 +219,14 @@ class Verbs:
             if not is_passing(error) and not is_undone(error):
                 raise translation_of(error) from error
             return []
+
+    def _once(self, steps: Steps[R]) -> R:
+        """Carry out *steps* in one transaction, if that can be done now."""
+        deadline = Patience(self._store_timeout).deadline
+        try:
+            return self._pool.transact(steps, deadline)
+        except self._pool.failures as error:
+            raise translation_of(error) from error
 
     def _transact(self, job: Callable[[], Steps[R]]) -> R:
         """Carry out a job in one transaction; again only if it was undone."""

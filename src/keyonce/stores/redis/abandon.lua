@@ -16,4 +16,5 @@ if record.status ~= IN_PROGRESS then
 end
 record.status, record.ended = UNKNOWN, now
 redis.call('HSET', key, 'h', head_of(record), 'w', ARGV[2])
+announce(key, record)
 return 1

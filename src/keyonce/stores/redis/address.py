@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qsl, unquote
 
 from keyonce.core.errors import ConfigurationError
+from keyonce.stores.durability import Durability, durability_of
 from keyonce.stores.redis.keys import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["one", "unix", "cluster", "sentinel"]
-Durability = Literal["checked", "declared"]
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
@@ -89,7 +89,7 @@ def address_of(
         ),
         files=tuple((name, options[name]) for name in FILES if name in options),
         prefix=options.get("prefix", prefix),
-        durability=_durability(options.get("durability", durability)),
+        durability=durability_of(options.get("durability", durability)),
     )
 
 
@@ -156,16 +156,6 @@ def _db(text: str) -> int:
     if not text.isdecimal():
         raise _bad(f"{text!r} is no number of a database", "redis://localhost:6379/0")
     return int(text)
-
-
-def _durability(word: str) -> Durability:
-    match word:
-        case "checked" | "declared":
-            return word
-    raise ConfigurationError(
-        f"durability is 'checked' or 'declared', not {word!r}. Declare it where the "
-        "server's settings cannot be read, or are weaker and you accept that."
-    )
 
 
 def _bad(what: str, example: str) -> ConfigurationError:

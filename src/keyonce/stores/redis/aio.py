@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
         Traits,
     )
     from keyonce.core.protocols import Store
-    from keyonce.stores.redis.address import Durability
+    from keyonce.stores.durability import Durability
+    from keyonce.stores.news import NewsWatch
 
 R = TypeVar("R")
 
@@ -56,7 +58,7 @@ class AsyncRedisStore:
         durability: Durability = "checked",
     ) -> None:
         """Read the URL; nothing is opened until it is used."""
-        client, ours, self._threads, self._names = opened_for_loops(
+        client, ours, self._threads, self._names, self._news = opened_for_loops(
             place,
             clock=clock,
             timeout=store_timeout.total_seconds(),
@@ -69,8 +71,12 @@ class AsyncRedisStore:
             timeout=store_timeout.total_seconds(),
             ours=ours,
         )
-        self._verbs = Verbs(self._threads, self._names)
+        self._verbs = Verbs(self._threads, self._names, self._news)
         self._met = Met()
+
+    def only_look(self, warn: Callable[[str], None]) -> None:
+        """Tell *warn* why the server would be refused, and look at it all the same."""
+        self._verbs.only_look(warn)
 
     @property
     def traits(self) -> Traits:
@@ -112,9 +118,19 @@ class AsyncRedisStore:
             procedures.renew(self._names, identity, owner, now)
         )
 
+    async def note(self, command: Note) -> bool:
+        return await self._server.run(procedures.note(self._names, command))
+
     async def find(self, identity: Identity) -> Claimed | None:
         now = self._threads.now()
         return await self._server.run(procedures.find(self._names, identity, now))
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> NewsWatch | None:
+        """Have *wake* called at news; None where no second client can be made."""
+        return self._news.watch(self._names.news_name(identity), wake)
+
+    async def announce(self, identity: Identity) -> bool:
+        return await self._server.run(procedures.announce(self._names, identity))
 
     async def settle(self, command: Settlement) -> Record:
         return await asyncio.to_thread(self._verbs.settle, command)
@@ -135,6 +151,10 @@ class AsyncRedisStore:
         return await asyncio.to_thread(self._verbs.examine)
 
     async def close(self) -> None:
-        """Close every connection that was made here."""
+        """Close every connection that was made here, and end the thread."""
         await self._server.close()
-        await asyncio.to_thread(self._threads.close)
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._news.close()
+        self._threads.close()

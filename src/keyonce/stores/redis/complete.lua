@@ -16,7 +16,7 @@ if record.owner ~= owner
     return told(record, now)
 end
 
-local was_unknown = record.status == UNKNOWN
+local was_unknown, kept = record.status == UNKNOWN, record.kept
 record.status, record.crashes, record.ended = COMPLETED, 0, now
 record.expires, record.late = now + retention_for, NEVER
 if late_for > 0 and record.expires ~= NEVER then
@@ -31,8 +31,11 @@ end
 if was_unknown then
     redis.call('HDEL', key, 'w')
 end
+if kept[4] then
+    redis.call('HDEL', key, 's')
+end
 if record.expires ~= NEVER then
     expire(key, record, now)
 end
-local kept = record.kept
+announce(key, record)
 return {struct.pack('>d', now) .. head, kept[2], kept[3], reference or kept[5]}

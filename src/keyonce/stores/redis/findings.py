@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from keyonce.core.model import Finding
+from keyonce.stores.durability import weaker
 from keyonce.stores.redis.procedures import LARGEST_RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from keyonce.stores.redis.address import Durability
+    from keyonce.stores.durability import Durability
 
 OLDEST: Final = (6, 0)
 APART: Final = 60.0
@@ -26,9 +27,6 @@ SETTINGS: Final = (
     "appendfsync",
     "no-appendfsync-on-rewrite",
     "proto-max-bulk-len",
-)
-_OR_DECLARE: Final = (
-    "Or declare that what it keeps is enough: durability=declared in the store's URL."
 )
 
 
@@ -72,18 +70,29 @@ def refusal(facts: Sequence[Facts], durability: Durability) -> str | None:
 
 def findings_of(facts: Sequence[Facts], durability: Durability) -> list[Finding]:
     """Judge every primary."""
-    declared = durability == "declared"
-    found = [(one.name, each) for one in facts for each in _about(one, declared)]
+    found = [(one.name, each) for one in facts for each in _about(one, durability)]
     if len(facts) == 1:
         return [each for _, each in found]
     return [replace(each, subject=f"{each.subject} of {name}") for name, each in found]
 
 
-def _about(facts: Facts, declared: bool) -> Iterator[Finding]:  # noqa: FBT001
+def rights(not_allowed: Sequence[str]) -> Finding:
+    """Say whether this user may do what keyonce does."""
+    if not_allowed:
+        detail = f"This user may not give the commands {', '.join(not_allowed)}."
+        mend = (
+            "With ACL SETUSER allow it EVAL, EVALSHA, TIME, PEXPIRE and the commands "
+            "of hashes and lists on keyonce's keys."
+        )
+        return Finding("error", "privileges", detail, mend)
+    return Finding("ok", "privileges", "scripts, and the commands that they use")
+
+
+def _about(facts: Facts, durability: Durability) -> Iterator[Finding]:
     yield _version(facts.info)
     yield _role(facts.info)
-    yield _eviction(facts, declared=declared)
-    yield _durability(facts, declared=declared)
+    yield _eviction(facts, declared=durability == "declared")
+    yield _durability(facts, durability)
     yield _failover(facts.info)
     yield _memory(facts.info)
     yield _largest(facts.settings)
@@ -131,8 +140,7 @@ def _eviction(facts: Facts, *, declared: bool) -> Finding:
     )
 
 
-def _durability(facts: Facts, *, declared: bool) -> Finding:
-    weak = "warning" if declared else "error"
+def _durability(facts: Facts, durability: Durability) -> Finding:
     if facts.info.get("aof_last_write_status", "ok") != "ok":
         detail = "The last write to its append-only file failed."
         mend = "Make room on the server's disk, and look at its log."
@@ -140,14 +148,13 @@ def _durability(facts: Facts, *, declared: bool) -> Finding:
     settings = facts.settings
     if settings is None:
         detail = "The server does not tell what it writes to disk, and when."
-        mend = f"Let this user read CONFIG. {_OR_DECLARE}"
-        return Finding(weak, "durability", detail, mend)
+        return weaker("durability", detail, "Let this user read CONFIG.", durability)
     if settings.get("appendonly") != "yes":
         detail = (
             "No append-only file: a restart forgets keys, and their work runs again."
         )
-        mend = f"Set appendonly to yes and appendfsync to always. {_OR_DECLARE}"
-        return Finding(weak, "durability", detail, mend)
+        mend = "Set appendonly to yes and appendfsync to always."
+        return weaker("durability", detail, mend, durability)
     return _fsync(settings)
 
 

@@ -3,6 +3,7 @@
 """The names of keys in Redis: one for a record, one for its audit.
 
     record = prefix ":r:{" identity "}"       audit = prefix ":a:{" identity "}"
+    the channel of news = prefix ":n"
     identity = scope operation key, each with its length in front
 
 The braces make both fall into one slot of a Cluster. Every identity has a name
@@ -12,6 +13,7 @@ of its own, and every name gives its identity back.
 from __future__ import annotations
 
 import re
+from hashlib import sha1
 from typing import Final, NamedTuple
 
 from keyonce.core.errors import ConfigurationError
@@ -31,6 +33,7 @@ class Names(NamedTuple):
 
     records: bytes
     audits: bytes
+    news: bytes
 
     def record(self, identity: Identity) -> bytes:
         """Name the record of *identity*."""
@@ -39,6 +42,11 @@ class Names(NamedTuple):
     def audit(self, identity: Identity) -> bytes:
         """Name the audit of *identity*."""
         return b"%b{%b}" % (self.audits, _written(identity))
+
+    def news_name(self, identity: Identity) -> bytes:
+        """Name *identity* as the scripts do where they publish: by a digest."""
+        name = self.record(identity)
+        return sha1(name, usedforsecurity=False).hexdigest().encode()
 
     def records_like(self, scope: str | None) -> bytes:
         """Give the pattern of all records, or of those of *scope*."""
@@ -62,7 +70,7 @@ def names_under(prefix: str) -> Names:
             f"A prefix of {prefix!r} cannot be: take 1 to 64 of letters, digits, "
             "'_', '.', ':', '/' and '-'."
         )
-    return Names(f"{prefix}:r:".encode(), f"{prefix}:a:".encode())
+    return Names(*(f"{prefix}:{kind}".encode() for kind in ("r:", "a:", "n")))
 
 
 def identity_of(name: bytes) -> Identity | None:

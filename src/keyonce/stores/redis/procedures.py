@@ -16,6 +16,7 @@ from keyonce.core.codec import encode
 from keyonce.core.errors import RecordUnreadable, StoreError
 from keyonce.core.model import no_fields
 from keyonce.stores.redis.rows import (
+    LEFT_BEHIND,
     audit_text,
     begun,
     claimed_of,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Claimed,
         Completion,
         Identity,
+        Note,
         Record,
         Settlement,
     )
@@ -71,7 +73,7 @@ def claim(
             return claimed_of(identity, told)
     fields = command.field_map(command.fingerprint.digest)
     told = yield ScriptCall("claim", key, (*args, fields))
-    if len(told) == 1:
+    if len(told) in (1, LEFT_BEHIND):
         return begun(command, told, fields)
     return claimed_of(identity, told)
 
@@ -135,6 +137,17 @@ def renew(
     return None if told is None else record_of(identity, told)
 
 
+def note(names: Names, command: Note) -> Procedure[bool]:
+    """Write down how far the owner's work got."""
+    args: tuple[bytes, ...] = (command.owner,)
+    if command.steps is not None:
+        args = (*args, b"s", command.steps)
+    if command.reference:
+        args = (*args, b"r", command.reference.encode())
+    held = yield ScriptCall("note", (names.record(command.identity),), args)
+    return bool(held)
+
+
 def find(
     names: Names, identity: Identity, now: float | None
 ) -> Procedure[Claimed | None]:
@@ -143,17 +156,29 @@ def find(
     return None if told is None else claimed_of(identity, told)
 
 
+def announce(names: Names, identity: Identity) -> Procedure[bool]:
+    """Have the end of the work be told to those who subscribe."""
+    told = yield ScriptCall("announce", (names.record(identity),), ())
+    return bool(told)
+
+
 def settle(names: Names, command: Settlement, now: float | None) -> Procedure[Record]:
     """Carry out an operator's decision and leave an audit row, in one script.
 
-    An outcome that is torn shows only here: it is settled by its digest.
+    An outcome that is torn, or that the command gives up, shows only here: it is
+    settled by its digest.
     """
     done, told = yield from _settle(names, command, now, torn=b"")
     try:
         record = record_of(command.identity, told) if told else None
     except RecordUnreadable:
+        record, refused = None, True
+    else:
+        refused = not done and _is_given_up(record, command)
+    if refused:
+        whole = record is not None
         torn = sha1(told[3] or b"", usedforsecurity=False).hexdigest().encode()
-        done, told = yield from _settle(names, command, now, torn=torn)
+        done, told = yield from _settle(names, command, now, torn=torn, whole=whole)
         record = record_of(command.identity, told) if told else None
     if done and record is not None:
         return record
@@ -162,13 +187,27 @@ def settle(names: Names, command: Settlement, now: float | None) -> Procedure[Re
     return transitions.settle(record, command, seen_at).record
 
 
+def _is_given_up(record: Record | None, command: Settlement) -> bool:
+    given_up = command.in_place_of
+    return record is not None and given_up is not None and record.result == given_up
+
+
 def _settle(
-    names: Names, command: Settlement, now: float | None, *, torn: bytes
+    names: Names,
+    command: Settlement,
+    now: float | None,
+    *,
+    torn: bytes,
+    whole: bool = False,
 ) -> Procedure[tuple[bool, Told]]:
     identity, result = command.identity, command.result
     keys = (names.record(identity), names.audit(identity))
-    terms = instants(command.retention_for, now) + b"%c" % (result is not None)
+    execution = (command.execution or 0).to_bytes(4, "big")
+    resolves = b"%c" % (result is not None)
+    terms = instants(command.retention_for, now) + resolves + execution
     outcome = b"" if result is None else _bounded(encode(result))
     text = audit_text(command, audit_of(command, None, 0.0).action)
-    answer = yield ScriptCall("settle", keys, (terms, outcome, text, torn))
+    answer = yield ScriptCall(
+        "settle", keys, (terms, outcome, text, torn, b"1" if whole else b"")
+    )
     return bool(answer[0]), answer[1:]

@@ -6,6 +6,8 @@
 --      instants and spans as doubles in seconds, then the owner token
 --   d  fingerprint: its scheme with the length in front, then the digest
 --   m  field map   o  outcome   r  reference   w  reason (why)
+--   s  steps, until there is an outcome
+--   a  somebody waits for the end of the work (awaited)
 --
 -- No instant is written as infinity. A field that would be empty is not there.
 
@@ -38,12 +40,14 @@ local function head_of(record)
     ) .. record.owner
 end
 
--- Gives the record, or nil. *kept* are its other fields, in the order of `told`.
+-- Gives the record, or nil. *kept* are its other fields, in the order of `told`; the
+-- fourth is the outcome of a completed record, and the steps of any other.
 local function load(key)
-    local kept = redis.call('HMGET', key, 'h', 'd', 'm', 'o', 'r', 'w')
-    local head = kept[1]
+    local kept = redis.call('HMGET', key, 'h', 'd', 'm', 'o', 'r', 'w', 's', 'a')
+    local head, awaited = kept[1], table.remove(kept, 8)
+    local steps = table.remove(kept, 7)
     if not head then
-        if kept[2] or kept[3] or kept[4] or kept[5] or kept[6] then
+        if kept[2] or kept[3] or kept[4] or kept[5] or kept[6] or steps then
             error('keyonce-unreadable', 0)
         end
         return nil
@@ -56,11 +60,18 @@ local function load(key)
     if status < IN_PROGRESS or status > TOMBSTONE then
         error('keyonce-unreadable', 0)
     end
+    if status ~= COMPLETED then
+        if kept[4] then
+            error('keyonce-unreadable', 0)
+        end
+        kept[4] = steps
+    end
     return {
         status = status, guarantee = guarantee, executions = executions,
         crashes = crashes, created = created, claimed = claimed,
         lease_for = lease_for, lease_until = lease_until, ended = ended,
-        expires = expires, late = late, owner = string.sub(head, rest), kept = kept
+        expires = expires, late = late, owner = string.sub(head, rest), kept = kept,
+        awaited = awaited
     }
 end
 
@@ -80,6 +91,16 @@ end
 
 local function lease_ended(record, now)
     return now >= record.lease_until + record.lease_for / 3
+end
+
+-- Tells those who wait that the work has ended, by the digest of the key's name. That
+-- they may be told is no condition of anything.
+local function announce(key, record)
+    if record.awaited then
+        redis.call('HDEL', key, 'a')
+        local channel = string.match(key, '^(.-):r:{') .. ':n'
+        redis.pcall('PUBLISH', channel, redis.sha1hex(key))
+    end
 end
 
 local function told(record, now)

@@ -19,5 +19,6 @@ record.status, record.crashes = RELEASED, 0
 record.ended, record.expires = now, now + retention_for
 redis.call('HSET', key, 'h', head_of(record), 'w', ARGV[2])
 redis.call('HDEL', key, 'd', 'm')
+announce(key, record)
 expire(key, record, now)
 return 1

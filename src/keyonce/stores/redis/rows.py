@@ -20,6 +20,7 @@ from keyonce.core.model import (
 )
 from keyonce.core.netstring import netstring
 from keyonce.core.states import Status
+from keyonce.stores.shell import damaged, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,9 @@ _HEAD: Final = struct.Struct(">BBBIHddddddd")
 _TERMS: Final = struct.Struct(">BdIdd")
 _AUDIT: Final = struct.Struct(">dB")
 _LONGEST_LENGTH: Final = 8
+_STATUS_AT: Final = 9  # behind the clock and the form
+
+LEFT_BEHIND: Final = 3  # head, reference, steps
 
 Told = list[Any]
 
@@ -79,9 +83,16 @@ def clock_of(told: Told) -> float:
 
 
 def begun(command: Claim, told: Told, fields: bytes) -> Claimed:
-    """Read a claim that was given the key: the rest is what it brought along."""
+    """Read a claim that was given the key: the rest is what it brought along.
+
+    Or what was left behind: a reference, and steps.
+    """
+    identity, head, reference, steps = command.identity, told[0], None, b""
+    if len(told) == LEFT_BEHIND:
+        reference = None if told[1] is None else told[1].decode()
+        steps = told[2] or b""
     record = _record(
-        command.identity, told[0], command.fingerprint, fields, None, None, None
+        identity, head, command.fingerprint, fields, None, reference, None, steps
     )
     return Claimed(record, clock_of(told))
 
@@ -101,12 +112,14 @@ def record_of(identity: Identity, told: Told) -> Record:
     Raises:
         RecordUnreadable: it is torn, forged or from a newer version.
     """
-    head, digest, fields, outcome, reference, reason = told
-    result = None if outcome is None else decode(outcome)
-    record = _whole(identity, head, digest, fields, result, reference, reason)
-    if (record.status is Status.COMPLETED) is (result is None):
+    head, digest, fields, kept, reference, reason = told
+    if head[_STATUS_AT] != Status.COMPLETED:
+        steps = kept or b""
+        return _whole(identity, head, digest, fields, None, reference, reason, steps)
+    if kept is None:
         raise unreadable(identity)
-    return record
+    result = decode(kept)
+    return _whole(identity, head, digest, fields, result, reference, reason)
 
 
 def completed_of(identity: Identity, told: Told, result: StoredResult) -> Record:
@@ -129,30 +142,6 @@ def outline_of(identity: Identity, fields: Sequence[Any]) -> Record:
     return damaged(identity) if torn else record
 
 
-def damaged(identity: Identity) -> Record:
-    """Give a record that nobody can read, as an operator may settle it."""
-    return Record(
-        identity=identity,
-        status=Status.UNKNOWN,
-        guarantee=Guarantee.AT_MOST_ONCE,
-        owner=b"",
-        executions=1,
-        created_at=0.0,
-        claimed_at=0.0,
-        lease_for=0.0,
-        reason="unreadable",
-    )
-
-
-def unreadable(identity: Identity) -> RecordUnreadable:
-    """Say that a record is there but cannot be read."""
-    return RecordUnreadable(
-        f"A record in scope {identity.scope!r} cannot be read: it is torn, was "
-        "changed by another program, or is from a newer keyonce. Nothing was run. "
-        "'keyonce keys list' shows it as unknown; resolve or release it."
-    )
-
-
 def _whole(
     identity: Identity,
     head: bytes,
@@ -161,6 +150,7 @@ def _whole(
     result: StoredResult | None,
     reference: bytes | None,
     reason: bytes | None,
+    steps: bytes = b"",
 ) -> Record:
     try:
         return _record(
@@ -171,6 +161,7 @@ def _whole(
             result,
             None if reference is None else reference.decode(),
             None if reason is None else reason.decode(),
+            steps,
         )
     except (KeyError, ValueError, struct.error) as exc:
         raise unreadable(identity) from exc
@@ -184,6 +175,7 @@ def _record(
     result: StoredResult | None,
     reference: str | None,
     reason: str | None,
+    steps: bytes,
 ) -> Record:
     (
         _,
@@ -218,6 +210,7 @@ def _record(
         result,
         reference,
         reason,
+        steps,
     )
 
 

@@ -13,7 +13,12 @@ from keyonce.stores.redis.clients import parts_of
 from keyonce.stores.redis.findings import Facts, facts_of, refusal
 from keyonce.stores.redis.lane import RAW
 from keyonce.stores.redis.scripts import scripts
-from keyonce.stores.redis.translate import is_noscript, translated
+from keyonce.stores.redis.translate import (
+    is_answer,
+    is_noscript,
+    is_not_allowed,
+    translated,
+)
 from keyonce.stores.redis.words import (
     Now,
     Outlines,
@@ -27,13 +32,23 @@ from keyonce.stores.redis.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keyonce.stores.redis.address import Durability
+    from keyonce.stores.durability import Durability
     from keyonce.stores.redis.words import Procedure, Word
 
 R = TypeVar("R")
 
 PAGE: Final = 500
 _PARTS: Final = ("h", "d", "m", "r", "w")
+KEY: Final = object()
+_TRIED: Final[tuple[tuple[Any, ...], ...]] = (
+    ("EVAL", "return 0", 1, KEY),
+    ("EVALSHA", "0" * 40, 1, KEY),
+    ("HMGET", KEY, "h"),
+    ("HDEL", KEY, "h"),
+    ("PEXPIRE", KEY, 1),
+    ("PERSIST", KEY),
+    ("UNLINK", KEY),
+)
 
 
 class Server:
@@ -59,6 +74,7 @@ class Server:
         self._lock = threading.Lock()
         self._client: Any = None
         self._checked = False
+        self.warn: Callable[[str], None] | None = None
 
     def now(self) -> float | None:
         """Give what a test turns in place of the server's clock, if it does."""
@@ -79,19 +95,41 @@ class Server:
     def check(self) -> None:
         """Refuse a server that cannot keep the promises, once.
 
+        With a *warn* that is told only: nothing will be promised by this process.
+
         Raises:
             ConfigurationError: naming the setting and the mend.
         """
         with translated():
             message = refusal(self.facts(), self.durability)
             if message is not None:
-                raise ConfigurationError(message)
+                if self.warn is None:
+                    raise ConfigurationError(message)
+                self.warn(message)
             self._checked = True
 
     def facts(self) -> list[Facts]:
         """Ask every primary for its settings."""
         with translated():
             return [facts_of(name, node) for name, node in self._primaries()]
+
+    def not_allowed(self, key: bytes) -> list[str]:
+        """Name the commands that this user may not give.
+
+        They are tried on *key*, which is not there, so that nothing changes.
+        """
+        execute = self._reach().execute_command
+        refused = []
+        with translated():
+            for name, *args in _TRIED:
+                try:
+                    execute(name, *(key if arg is KEY else arg for arg in args))
+                except Exception as error:
+                    if not is_answer(error):
+                        raise
+                    if is_not_allowed(error):
+                        refused.append(name)
+        return refused
 
     def call(self, word: ScriptCall) -> Any:
         """Run a script; a server that has forgotten it is sent the text."""

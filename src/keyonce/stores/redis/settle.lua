@@ -1,11 +1,11 @@
 -- SPDX-FileCopyrightText: 2026 The keyonce authors
 -- SPDX-License-Identifier: Apache-2.0
 -- KEYS: record, its audit. ARGV: terms, outcome or nothing, what the audit says,
--- SHA-1 of an outcome that nobody can read or nothing.
+-- SHA-1 of an outcome that nobody can read or nothing, 1 if that is all that is wrong.
 -- Gives 1 and what is told of the record, or 0 and what stands in the way.
 
 local key = KEYS[1]
-local retention_for, now, resolves = struct.unpack('>ddB', ARGV[1])
+local retention_for, now, resolves, execution = struct.unpack('>ddBI4', ARGV[1])
 now = clock(now)
 
 local function is_torn(record)
@@ -26,7 +26,8 @@ local function damaged()
 end
 
 local readable, record = pcall(load, key)
-if not readable or (record and is_torn(record)) then
+local given_up = ARGV[5] == '1' and readable and record and is_torn(record)
+if not readable or (record and is_torn(record) and not given_up) then
     record = damaged()
 else
     record = standing(record, now)
@@ -34,13 +35,16 @@ end
 if not record then
     return {0}
 end
-if not (record.status == UNKNOWN
+if not ((given_up and record.status == COMPLETED) or record.status == UNKNOWN
     or (record.status == IN_PROGRESS and lease_ended(record, now))) then
+    return {0, unpack(told(record, now))}
+end
+if execution > 0 and execution ~= record.executions then
     return {0, unpack(told(record, now))}
 end
 
 local before = record.status
-record.owner, record.crashes, record.ended = '', 0, now
+record.owner, record.crashes, record.ended, record.late = '', 0, now, NEVER
 record.expires = now + retention_for
 record.status = resolves == 1 and COMPLETED or RELEASED
 local kept = record.kept
@@ -48,11 +52,16 @@ kept[1], kept[6] = head_of(record), 'operator'
 if resolves == 1 then
     kept[4] = ARGV[2]
     redis.call('HSET', key, 'h', kept[1], 'w', 'operator', 'o', ARGV[2])
+    redis.call('HDEL', key, 's')
 else
-    kept[2], kept[3], kept[4] = false, false, false
+    kept[2], kept[3] = false, false
+    if before == COMPLETED then
+        kept[4] = false -- an outcome that is given up; else the steps, which stay
+    end
     redis.call('HSET', key, 'h', kept[1], 'w', 'operator')
     redis.call('HDEL', key, 'd', 'm', 'o')
 end
 expire(key, record, now)
+announce(key, record)
 redis.call('LPUSH', KEYS[2], struct.pack('>dB', now, before) .. ARGV[3])
 return {1, unpack(told(record, now))}

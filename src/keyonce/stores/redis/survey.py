@@ -19,7 +19,6 @@ from keyonce.core.model import Identity, StoreStats
 from keyonce.stores.redis.keys import identity_of
 from keyonce.stores.redis.rows import (
     audit_of_row,
-    damaged,
     instants,
     outline_of,
     record_of,
@@ -33,7 +32,7 @@ from keyonce.stores.redis.words import (
     Sizes,
     Walk,
 )
-from keyonce.stores.shell import counted_as, listed
+from keyonce.stores.shell import counted_as, damaged, has_expired, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,25 +129,34 @@ def stats(names: Names) -> Procedure[StoreStats]:
     now: float = yield Now()
     counts: dict[Status, int] = {}
     oldest: dict[Status, float] = {}
-    weights: list[int] = []
+    expired, weights, outcomes = 0, list[int](), 0
     position: Position | None = START
     while position is not None:
         page, position = yield Walk(names.records_like(None), position)
         page = tuple(name for name in page if identity_of(name) is not None)
         for record in (yield from _outlines(page, now)):
             status = counted_as(record, now)
+            expired += has_expired(record, now)
             counts[status] = counts.get(status, 0) + 1
             oldest[status] = min(oldest.get(status, now), record.claimed_at)
         sample = page[: WEIGHED - len(weights)]
         if sample:
             weights += [size for size in (yield Sizes(sample)) if size is not None]
-    return StoreStats(counts, oldest, _occupied(weights, counts), now)
-
-
-def _occupied(weights: list[int], counts: dict[Status, int]) -> int | None:
+            outcomes += sum(fields[-1] for fields in (yield Outlines(sample)))
     if not weights:
-        return None
-    return round(sum(weights) / len(weights) * sum(counts.values()))
+        return StoreStats(counts, oldest, None, now, expired)
+    times = sum(counts.values()) / len(weights)
+    whole, of_outcomes = round(sum(weights) * times), round(outcomes * times)
+    return StoreStats(
+        counts,
+        oldest,
+        whole,
+        now,
+        expired=expired,
+        record_bytes=whole - of_outcomes,
+        outcome_bytes=of_outcomes,
+        index_bytes=0,
+    )
 
 
 def purge(

@@ -14,7 +14,7 @@ from keyonce.stores.redis.verbs import Verbs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keyonce.stores.redis.address import Durability
+    from keyonce.stores.durability import Durability
 
 STORE_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -46,15 +46,16 @@ class RedisStore(Verbs):
         durability: Durability = "checked",
     ) -> None:
         """Read the URL; nothing is opened until it is used."""
-        server, names = opened(
+        server, names, news = opened(
             place,
             clock=clock,
             timeout=store_timeout.total_seconds(),
             prefix=prefix,
             durability=durability,
         )
-        super().__init__(server, names)
+        super().__init__(server, names, news)
 
     def close(self) -> None:
-        """Close every connection that was made here."""
+        """Close every connection that was made here, and end the thread."""
+        self._news.close()
         self._server.close()

@@ -44,8 +44,20 @@ _MENDS: Final = {
         "The Redis server does not let this user do that: allow it EVAL, EVALSHA, "
         "TIME, PEXPIRE and the commands of hashes and lists on keyonce's keys."
     ),
+    "NODB": (
+        "The Redis server has no database of that number: name another in the "
+        "store's URL, or raise 'databases' in its configuration."
+    ),
     "NOSCRIPT": "The Redis server takes no scripts: keyonce cannot work on it.",
 }
+_NO_CLUSTER: Final = (
+    "The Redis server is no cluster: write 'redis://' (or 'rediss://') in the store's "
+    "URL, without '+cluster'."
+)
+_NO_SENTINEL: Final = (
+    "The Redis server is no sentinel: name the sentinels in the store's URL, or write "
+    "'redis://' with the server itself."
+)
 # Whatever the reason, nothing is known: it may work again soon.
 _UNAVAILABLE: Final = {
     "ConnectionError",
@@ -57,6 +69,16 @@ _UNAVAILABLE: Final = {
     "ValkeyClusterException",
 }
 _RAISED_BY_SCRIPT: Final = ("keyonce-unreadable", "WRONGTYPE")
+
+
+def is_not_allowed(error: BaseException) -> bool:
+    """Whether the server does not let this user do that."""
+    return type(error).__name__ == "NoPermissionError" or str(error)[:6] == "NOPERM"
+
+
+def is_answer(error: BaseException) -> bool:
+    """Whether the server has spoken, if only to refuse."""
+    return "ResponseError" in _names_of(error)
 
 
 def is_noscript(error: BaseException) -> bool:
@@ -106,16 +128,24 @@ def meaning_of(error: Exception) -> IdempotencyError:
             "as unknown; resolve or release it."
         )
     names = _names_of(error)
+    if "Cluster mode is not enabled" in text:
+        return ConfigurationError(_NO_CLUSTER)
+    if "SENTINEL" in text and "unknown command" in text:
+        return ConfigurationError(_NO_SENTINEL)
     word = _first_word(error, text)
     if word in _MENDS:
         return ConfigurationError(_MENDS[word])
     if word in _SERVER_SAYS:
-        return _unavailable(_SERVER_SAYS[word])
+        return _refused(_SERVER_SAYS[word])
     if "TimeoutError" in names:
         return _unavailable("no answer came in time")
     if "ResponseError" in names:
-        return _unavailable(f"it refused a command ({text})")
+        return _refused(text.rstrip("."))
     return _unavailable(f"it cannot be reached ({text})")
+
+
+def _refused(meaning: str) -> StoreUnavailable:
+    return StoreUnavailable(f"The Redis server refused: {meaning}.")
 
 
 def _unavailable(meaning: str) -> StoreUnavailable:
@@ -150,6 +180,8 @@ def _first_word(error: Exception, text: str) -> str:
         return "NOAUTH"
     if "max number of clients" in text:
         return "MAXCLIENTS"
+    if "DB index is out of range" in text:
+        return "NODB"
     cut = _CUT.get(type(error).__name__)
     if cut is not None:
         return cut

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Traits
 from keyonce.stores.redis import procedures, survey
-from keyonce.stores.redis.findings import findings_of
+from keyonce.stores.redis.findings import findings_of, rights
 from keyonce.stores.redis.met import Met
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from keyonce.core.model import (
         AuditRow,
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
     )
+    from keyonce.stores.news import News, NewsWatch
     from keyonce.stores.redis.keys import Names
     from keyonce.stores.redis.server import Server
     from keyonce.stores.redis.words import Position
@@ -45,13 +47,18 @@ TRAITS: Final = Traits(
 class Verbs:
     """A store over a server that somebody else opened and will close."""
 
-    def __init__(self, server: Server, names: Names) -> None:
-        """Speak to *server* of keys with these *names*."""
+    def __init__(self, server: Server, names: Names, news: News) -> None:
+        """Speak to *server* of keys with these *names*; hear others by *news*."""
         self._server = server
+        self._news = news
         self._names = names
         self._met = Met()
         self._purging = threading.Lock()
         self._purge_from = survey.START
+
+    def only_look(self, warn: Callable[[str], None]) -> None:
+        """Tell *warn* why the server would be refused, and look at it all the same."""
+        self._server.warn = warn
 
     @property
     def traits(self) -> Traits:
@@ -87,9 +94,19 @@ class Verbs:
         server = self._server
         return server.run(procedures.renew(self._names, identity, owner, server.now()))
 
+    def note(self, command: Note) -> bool:
+        return self._server.run(procedures.note(self._names, command))
+
     def find(self, identity: Identity) -> Claimed | None:
         server = self._server
         return server.run(procedures.find(self._names, identity, server.now()))
+
+    def watch(self, identity: Identity, wake: Callable[[], object]) -> NewsWatch | None:
+        """Have *wake* called at news; None where no second client can be made."""
+        return self._news.watch(self._names.news_name(identity), wake)
+
+    def announce(self, identity: Identity) -> bool:
+        return self._server.run(procedures.announce(self._names, identity))
 
     def settle(self, command: Settlement) -> Record:
         server = self._server
@@ -115,7 +132,10 @@ class Verbs:
         self._purge_from = position
 
     def examine(self) -> Sequence[Finding]:
-        return findings_of(self._server.facts(), self._server.durability)
+        found = findings_of(self._server.facts(), self._server.durability)
+        # No record has this name.
+        not_allowed = self._server.not_allowed(self._names.records + b"{}")
+        return [*found, rights(not_allowed)]
 
     def close(self) -> None:
         """Do nothing: the owner of the server closes it."""

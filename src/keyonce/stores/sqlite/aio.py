@@ -8,13 +8,16 @@ import asyncio
 import time
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.stores.sqlite import procedures
+from keyonce.stores.sqlite.claiming import claiming
 from keyonce.stores.sqlite.database import Database
 from keyonce.stores.sqlite.filesystem import MOUNT_TABLE
 from keyonce.stores.sqlite.group import GroupWriter
-from keyonce.stores.sqlite.verbs import PAGE_BITS, TRAITS, Verbs, claiming
+from keyonce.stores.sqlite.joined import AsyncSQLiteJoined
+from keyonce.stores.sqlite.transaction import AsyncSQLiteTransaction
+from keyonce.stores.sqlite.verbs import PAGE_BITS, TRAITS, Verbs
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
@@ -56,6 +60,7 @@ class AsyncSQLiteStore:
         store_timeout: timedelta = STORE_TIMEOUT,
         purge_every: timedelta | None = PURGE_EVERY,
         mount_table: Path = MOUNT_TABLE,
+        migrate: bool = True,
     ) -> None:
         """Make the file or bring it up to date; nothing stays open until used."""
         self._database = Database(
@@ -64,6 +69,7 @@ class AsyncSQLiteStore:
             store_timeout=store_timeout,
             purge_every=purge_every,
             mount_table=mount_table,
+            migrates=migrate,
         )
         self._verbs = Verbs(self._database)
         self._writer = GroupWriter(self._database)
@@ -115,6 +121,9 @@ class AsyncSQLiteStore:
     async def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return await self._writer.write(partial(procedures.renew, identity, owner))
 
+    async def note(self, command: Note) -> bool:
+        return await self._writer.write(partial(procedures.note, command))
+
     async def find(self, identity: Identity) -> Claimed | None:
         rows = await self._find(identity)
         return procedures.found(rows, identity, self._database.now())
@@ -133,6 +142,18 @@ class AsyncSQLiteStore:
 
     async def purge(self, limit: int = 1000) -> int:
         return await self._writer.write(partial(procedures.purge, limit))
+
+    def joined(self, connection: Any) -> AsyncSQLiteJoined:
+        """Give the verbs inside the open transaction of *connection*.
+
+        It is a ``sqlite3.Connection`` of this thread, or a ``Connection`` or
+        ``Session`` of SQLAlchemy over one, whose main database is the store's file.
+        """
+        return AsyncSQLiteJoined(connection, self._database)
+
+    def transaction(self, connection: Any) -> AsyncSQLiteTransaction:
+        """Say how a transaction on *connection* begins and ends."""
+        return AsyncSQLiteTransaction(connection)
 
     async def examine(self) -> Sequence[Finding]:
         return await asyncio.to_thread(self._verbs.examine)

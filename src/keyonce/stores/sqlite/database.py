@@ -14,9 +14,16 @@ from urllib.parse import unquote
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.flow import run
-from keyonce.stores.schema import migrations_of
+from keyonce.stores.schema import migrations_of, outlook, require_ready
 from keyonce.stores.sqlite.connections import Connections
-from keyonce.stores.sqlite.opening import check_place, connect, make_private, migrate
+from keyonce.stores.sqlite.opening import (
+    applied_to,
+    check_place,
+    connect,
+    make_private,
+    migrate,
+    require_file,
+)
 from keyonce.stores.sqlite.patience import patiently
 from keyonce.stores.sqlite.translate import is_busy, translated
 from keyonce.stores.sqlite.upkeep import Upkeep
@@ -48,8 +55,11 @@ class Database:
         store_timeout: timedelta,
         purge_every: timedelta | None,
         mount_table: Path,
+        migrates: bool,
     ) -> None:
         """Check the place, bring the schema up to date, and leave nothing open.
+
+        Without *migrates* nothing is made or changed.
 
         Raises:
             ConfigurationError: the file cannot be used, and what to change.
@@ -61,9 +71,12 @@ class Database:
         self.store_timeout = store_timeout.total_seconds()
         self._queries = queries_of(PACKAGE)
         check_place(self.path, mount_table)
-        make_private(self.path)
+        if migrates:
+            make_private(self.path)
+        else:
+            require_file(self.path)
         with translated():
-            self._migrate()
+            self._open(migrates=migrates)
         self.connections = Connections(self._connect)
         self._find = self._queries["find_record"]
         self.upkeep = Upkeep(self, purge_every)
@@ -161,6 +174,10 @@ class Database:
         query, values = statement
         return connection.execute(self._queries[query], values).fetchall()
 
+    def query(self, name: str) -> str:
+        """Give the SQL of that name."""
+        return self._queries[name]
+
     def close(self) -> None:
         """End the upkeep and close every connection."""
         self.upkeep.close()
@@ -169,11 +186,14 @@ class Database:
     def _connect(self, reads_only: bool) -> sqlite3.Connection:  # noqa: FBT001
         return connect(self.path, self.deadline(), reads_only=reads_only)
 
-    def _migrate(self) -> None:
+    def _open(self, *, migrates: bool) -> None:
         connection = connect(self.path, self.deadline(), reads_only=False)
+        migrations, place = migrations_of(PACKAGE), repr(str(self.path))
         try:
-            migrations = migrations_of(PACKAGE)
-            migrate(connection, migrations, self.deadline(), repr(str(self.path)))
+            if migrates:
+                migrate(connection, migrations, self.deadline(), place)
+            else:
+                require_ready(outlook(applied_to(connection), migrations, place))
         finally:
             connection.close()
 

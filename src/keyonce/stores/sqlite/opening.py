@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
-from keyonce.stores.schema import Migration, pending
+from keyonce.stores.schema import Applied, Migration, outlook
 from keyonce.stores.sqlite.filesystem import file_system_of, is_network, read_mounts
 from keyonce.stores.sqlite.patience import patiently
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 OLDEST: Final = (3, 31, 0)
 FULL: Final = 2
 
-_VERSION_TABLE: Final = (
+VERSION_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS keyonce_schema "
     "(version INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 )
-_VERSION: Final = "SELECT max(version) FROM keyonce_schema"
+_APPLIED: Final = "SELECT version, name FROM keyonce_schema"
 _HAS_VERSIONS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'keyonce_schema'"
 
 
@@ -71,6 +71,18 @@ def make_private(path: Path) -> None:
             os.unlink(other)  # noqa: PTH108 - mkstemp speaks of names, too
 
 
+def require_file(path: Path) -> None:
+    """Refuse to make the file.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    if not path.exists():
+        raise ConfigurationError(
+            f"There is no SQLite file {str(path)!r}: 'keyonce migrate' makes one."
+        )
+
+
 def connect(path: Path, deadline: float, *, reads_only: bool) -> sqlite3.Connection:
     """Open *path* with the settings that the promises rest on, and verify them."""
     connection = sqlite3.connect(
@@ -98,11 +110,16 @@ def _set_up(connection: sqlite3.Connection, *, reads_only: bool) -> None:
         )
 
 
+def applied_to(connection: sqlite3.Connection) -> list[Applied]:
+    """Read which versions were applied; none where keyonce has never been."""
+    if connection.execute(_HAS_VERSIONS).fetchone() is None:
+        return []
+    return [Applied(*row) for row in connection.execute(_APPLIED)]
+
+
 def version_of(connection: sqlite3.Connection) -> int:
     """Read the schema version; 0 where keyonce has never been."""
-    if connection.execute(_HAS_VERSIONS).fetchone() is None:
-        return 0
-    return connection.execute(_VERSION).fetchone()[0] or 0
+    return max((each.version for each in applied_to(connection)), default=0)
 
 
 def migrate(
@@ -110,17 +127,25 @@ def migrate(
     migrations: tuple[Migration, ...],
     deadline: float,
     place: str,
-) -> int:
+    *,
+    contract: bool = False,
+) -> tuple[Migration, ...]:
     """Bring the schema up to date; safe where several processes do it at once.
 
-    Gives the number of migrations that were run here.
+    With *contract* also take away what no program of this version needs. Gives the
+    migrations that were run here.
     """
-    if not pending(version_of(connection), migrations, place):
-        return 0
+
+    def chosen() -> tuple[Migration, ...]:
+        found = outlook(applied_to(connection), migrations, place)
+        return found.chosen(contract=contract)
+
+    if not chosen():
+        return ()
     patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline)
     try:
-        todo = pending(version_of(connection), migrations, place)
-        connection.execute(_VERSION_TABLE)
+        todo = chosen()
+        connection.execute(VERSION_TABLE)
         for migration in todo:
             for statement in statements_of(migration.sql):
                 connection.execute(statement)
@@ -131,7 +156,7 @@ def migrate(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return len(todo)
+    return todo
 
 
 def statements_of(sql: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         AuditRow,
         Claim,
         Completion,
+        Note,
         Record,
         Settlement,
     )
@@ -126,6 +127,18 @@ def renew(identity: Identity, owner: bytes, now: float) -> Procedure[Record | No
         values = (change.record.lease_until, rows[0][0])
         yield Statement("renew_record", values)
     return change.record
+
+
+def note(command: Note, now: float) -> Procedure[bool]:  # noqa: ARG001 - as its kind
+    """Write down how far the owner's work got."""
+    rows = yield Statement("find_record", command.identity)
+    stored = record_of(command.identity, rows[0]) if rows else None
+    change = transitions.note(stored, command)
+    if change is not None and change.written:
+        record = change.record
+        values = (record.steps or None, record.reference, rows[0][0])
+        yield Statement("note_record", values)
+    return change is not None
 
 
 def settle(command: Settlement, now: float) -> Procedure[Record]:
@@ -255,4 +268,5 @@ def stats(now: float) -> Procedure[StoreStats]:
         counts[status] = counts.get(status, 0) + 1
         oldest[status] = min(oldest.get(status, now), record.claimed_at)
     size = yield Statement("stored_bytes")
-    return StoreStats(counts, oldest, size[0][0], now)
+    expired = yield Statement("count_expired", (milliseconds(now),))
+    return StoreStats(counts, oldest, size[0][0], now, expired[0][0])

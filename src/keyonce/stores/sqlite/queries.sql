@@ -6,27 +6,33 @@ SELECT
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
     fields, reference, reason,
-    (SELECT result FROM keyonce_results WHERE id = r.id)
+    (SELECT result FROM keyonce_results WHERE id = r.id), steps
 FROM keyonce_records AS r
 WHERE scope = ? AND operation = ? AND key = ?;
+
+-- take_lock --
+DELETE FROM keyonce_results WHERE id IS NULL;
 
 -- insert_record --
 INSERT INTO keyonce_records (
     status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
-    fields, reference, reason, scope, operation, key
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    fields, reference, reason, steps, scope, operation, key
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- update_record --
 UPDATE keyonce_records SET
     status = ?, guarantee = ?, owner = ?, executions = ?, crashes = ?,
     created_at = ?, claimed_after = ?, lease_for = ?, lease_until = ?,
     ended_after = ?, expires_at = ?, late_after = ?, scheme = ?, digest = ?,
-    fields = ?, reference = ?, reason = ?
+    fields = ?, reference = ?, reason = ?, steps = ?
 WHERE id = ?;
 
 -- renew_record --
 UPDATE keyonce_records SET lease_until = ? WHERE id = ?;
+
+-- note_record --
+UPDATE keyonce_records SET steps = ?, reference = ? WHERE id = ?;
 
 -- put_result --
 INSERT OR REPLACE INTO keyonce_results (id, result) VALUES (?, ?);
@@ -45,7 +51,7 @@ SELECT
     scope, operation, key,
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
-    fields, reference, reason, NULL
+    fields, reference, reason, NULL, NULL
 FROM keyonce_records
 WHERE status IN (2, 4, 5) AND expires_at <= ?
 LIMIT ?;
@@ -56,7 +62,7 @@ SELECT
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
     fields, reference, reason,
-    EXISTS (SELECT 1 FROM keyonce_results WHERE id = r.id)
+    EXISTS (SELECT 1 FROM keyonce_results WHERE id = r.id), NULL
 FROM keyonce_records AS r
 WHERE (scope, operation, key) > (:after_scope, :after_operation, :after_key)
     AND (:scope IS NULL OR scope = :scope)
@@ -71,7 +77,7 @@ SELECT
     scope, operation, key,
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
-    fields, reference, reason, 0
+    fields, reference, reason, 0, NULL
 FROM keyonce_records
 WHERE status IN (1, 3)
     AND (scope, operation, key) > (:after_scope, :after_operation, :after_key)
@@ -87,6 +93,9 @@ SELECT status, count(*), min(id) FROM keyonce_records GROUP BY status;
 
 -- claimed_at --
 SELECT created_at + claimed_after FROM keyonce_records WHERE id = ?;
+
+-- count_expired --
+SELECT count(*) FROM keyonce_records WHERE status IN (2, 4, 5) AND expires_at <= ?;
 
 -- stored_bytes --
 SELECT (page_count - freelist_count) * page_size

@@ -11,6 +11,7 @@ from keyonce.core.errors import RecordUnreadable
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import AuditRow, Fingerprint, Identity, Record, StoredResult
 from keyonce.core.states import Status
+from keyonce.stores.shell import unreadable
 
 if TYPE_CHECKING:
     from keyonce.stores.statement import Row
@@ -33,7 +34,7 @@ def milliseconds(instant: float) -> int:
 
 
 def columns_of(record: Record) -> tuple[Any, ...]:
-    """Give the columns of *record* from `status` to `reason`."""
+    """Give the columns of *record* from `status` to `steps`."""
     created = milliseconds(record.created_at)
     claimed = milliseconds(record.claimed_at)
     expires = None if record.expires_at is None else milliseconds(record.expires_at)
@@ -56,6 +57,7 @@ def columns_of(record: Record) -> tuple[Any, ...]:
         record.fields or None,
         record.reference,
         record.reason,
+        record.steps or None,
     )
 
 
@@ -64,7 +66,7 @@ def _after(instant: float | None, start: int) -> int | None:
 
 
 def record_of(identity: Identity, row: Row) -> Record:
-    """Read a whole row, from `id` to the encoded result.
+    """Read a whole row, from `id` over the encoded result to `steps`.
 
     Raises:
         RecordUnreadable: it is torn, forged or from a newer version.
@@ -135,15 +137,6 @@ def _readable_fingerprint(scheme: object, digest: object) -> Fingerprint | None:
     return None
 
 
-def unreadable(identity: Identity) -> RecordUnreadable:
-    """Say that a record is there but cannot be read."""
-    return RecordUnreadable(
-        f"A record in scope {identity.scope!r} cannot be read: it is torn, was "
-        "changed by another program, or is from a newer keyonce. Nothing was run. "
-        "'keyonce keys list' shows it as unknown; resolve or release it."
-    )
-
-
 def _record(identity: Identity, row: Row, result: StoredResult | None) -> Record:
     try:
         created, after, lease_for, lease_until, ended, expires, late = row[6:13]
@@ -168,6 +161,7 @@ def _record(identity: Identity, row: Row, result: StoredResult | None) -> Record
             result,
             row[16],
             row[17],
+            b"" if row[19] is None else row[19] + b"",
         )
     except (KeyError, TypeError) as exc:
         raise unreadable(identity) from exc

@@ -29,7 +29,8 @@ class SQLiteStore(Verbs):
     tries for *store_timeout* while other programs hold the file. A thread purges
     about every *purge_every*; None leaves that to other processes. *clock* gives
     the time in seconds since the epoch; *mount_table* is where the kernel says
-    what is mounted.
+    what is mounted. Without *migrate* a file that is missing or of an older version
+    is refused, and nothing is changed.
 
     Raises:
         ConfigurationError: the file cannot keep the promises; what to change.
@@ -44,6 +45,7 @@ class SQLiteStore(Verbs):
         store_timeout: timedelta = STORE_TIMEOUT,
         purge_every: timedelta | None = PURGE_EVERY,
         mount_table: Path = MOUNT_TABLE,
+        migrate: bool = True,
     ) -> None:
         """Make the file or bring it up to date; nothing stays open until used."""
         database = Database(
@@ -52,6 +54,7 @@ class SQLiteStore(Verbs):
             store_timeout=store_timeout,
             purge_every=purge_every,
             mount_table=mount_table,
+            migrates=migrate,
         )
         super().__init__(database)
 

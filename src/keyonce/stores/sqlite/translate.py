@@ -41,6 +41,11 @@ def is_busy(error: BaseException | None) -> bool:
     return code_of(error) in BUSY
 
 
+def is_outdated(error: BaseException | None) -> bool:
+    """Whether the transaction has read what has changed since, and cannot write."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY_SNAPSHOT
+
+
 class Translated:
     """Turns SQLite's errors into StoreUnavailable; see `translated`."""
 

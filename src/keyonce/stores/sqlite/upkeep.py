@@ -14,12 +14,11 @@ import os
 import random
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from keyonce.core.errors import StoreError
+from keyonce.stores.rounds import Rounds
 from keyonce.stores.sqlite import procedures
 from keyonce.stores.sqlite.translate import translated
 
@@ -47,6 +46,7 @@ class Upkeep:
         self._every = None if purge_every is None else purge_every.total_seconds()
         self._wal = Path(f"{database.path}-wal")
         self.wal_large = WAL_LARGE
+        self._rounds = Rounds("purging and checkpoints")
         self._resets: dict[int, threading.Lock] = {}
         self._reset()
 
@@ -98,7 +98,7 @@ class Upkeep:
             self._wake.clear()
             if self._stopping:
                 return
-            with suppress(StoreError):  # busy, or the disk is full: the next round
+            with self._rounds:
                 if woken:
                     self.checkpoint()
                 else:

@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Traits
 from keyonce.stores.sqlite import procedures
+from keyonce.stores.sqlite.claiming import claiming
 from keyonce.stores.sqlite.examine import examine
+from keyonce.stores.sqlite.joined import SQLiteJoined
+from keyonce.stores.sqlite.transaction import transaction_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from keyonce.core.model import (
@@ -24,18 +26,18 @@ if TYPE_CHECKING:
         Completion,
         Finding,
         Identity,
+        Note,
         Query,
         Record,
         Settlement,
         StoreStats,
     )
+    from keyonce.core.protocols import Transaction
     from keyonce.stores.sqlite.database import Database
-    from keyonce.stores.statement import Procedure
 
 TRAITS: Final = Traits(
     name="sqlite",
-    # Exactly-once needs a way to join the effect's own transaction.
-    guarantees=frozenset(Guarantee) - {Guarantee.EXACTLY_ONCE},
+    guarantees=frozenset(Guarantee),
     durable=True,
     many_processes=True,
     largest_result=999_000_000,
@@ -43,24 +45,6 @@ TRAITS: Final = Traits(
 
 
 PAGE_BITS: Final = 12  # a page of body fills the log as a commit does
-PROMPT: Final = 0.05
-
-
-def claiming(command: Claim) -> Callable[[float], Procedure[Claimed]]:
-    """Give the job behind *command*, which is asked for now.
-
-    Whoever had to wait for the file ends no lease: its owner, who waited as well,
-    must get to renew it first.
-    """
-    prompt_until = time.monotonic() + PROMPT
-
-    def job(now: float) -> Procedure[Claimed]:
-        late = time.monotonic() > prompt_until
-        return procedures.claim(
-            command._replace(witnessed=None) if late else command, now
-        )
-
-    return job
 
 
 class Verbs:
@@ -108,6 +92,9 @@ class Verbs:
     def renew(self, identity: Identity, owner: bytes) -> Record | None:
         return self._database.write(partial(procedures.renew, identity, owner))
 
+    def note(self, command: Note) -> bool:
+        return self._database.write(partial(procedures.note, command))
+
     def find(self, identity: Identity) -> Claimed | None:
         database = self._database
         rows = database.find(identity)
@@ -127,6 +114,18 @@ class Verbs:
 
     def purge(self, limit: int = 1000) -> int:
         return self._database.write(partial(procedures.purge, limit))
+
+    def joined(self, connection: Any) -> SQLiteJoined:
+        """Give the verbs inside the open transaction of *connection*.
+
+        It is a ``sqlite3.Connection``, or a ``Connection`` or ``Session`` of
+        SQLAlchemy over one, whose main database is the file of the store.
+        """
+        return SQLiteJoined(connection, self._database)
+
+    def transaction(self, connection: Any) -> Transaction:
+        """Say how a transaction on *connection* begins and ends."""
+        return transaction_of(connection)
 
     def examine(self) -> Sequence[Finding]:
         return examine(self._database)

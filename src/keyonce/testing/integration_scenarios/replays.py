@@ -142,6 +142,16 @@ class Replays:
         assert first.lasting() == again.lasting()
         assert 1 == lab.runs(request)
 
+    def test_another_query_is_refused_with_a_hint_where_to_look(self, lab: Lab) -> None:
+        request = lab.request("/plain/echo?unit=kg", body=b'{"sku": "tea"}')
+        lab.send(request)
+
+        refused = lab.send(changed(request, target="/plain/echo?unit=lb"))
+
+        assert (422, "key-reused") == (refused.status, refused.code)
+        assert "fields" not in refused.json()
+        assert "compare the query string" in refused.json()["detail"]
+
     def test_the_status_of_a_mismatch_is_a_choice(self, lab: Lab) -> None:
         request = lab.request("/conflict/echo", body=b"1")
         lab.send(request)

@@ -12,6 +12,7 @@ from keyonce.testing.store_scenarios.cases import (
     ANSWER,
     FIRST,
     GRACE,
+    HOUR,
     LEASE,
     ORDER,
     OTHER_PAYLOAD,
@@ -31,6 +32,23 @@ if TYPE_CHECKING:
 
 class Leases:
     """Scenarios around renew and the end of a lease."""
+
+    def test_a_key_was_born_once_whoever_reads_it(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        clock.advance(0.123_456_789)  # downstream keys are made of this instant
+        born = store.claim(claim_of(guarantee=Guarantee.RESUME)).record.created_at
+        read = record_in(store).created_at
+
+        after = taken_over(store, clock, guarantee=Guarantee.RESUME)
+        read_after = record_in(store).created_at
+        store.release(ORDER, SECOND, "raised", HOUR)
+        clock.advance(5)
+        again = store.claim(claim_of(guarantee=Guarantee.RESUME)).record
+
+        told = (read, after.created_at, read_after, again.created_at)
+        assert (born,) * 4 == told
+        assert born == record_in(store).created_at
 
     def test_renewing_prolongs_from_now(self, store: Store, clock: FakeClock) -> None:
         store.claim(claim_of())

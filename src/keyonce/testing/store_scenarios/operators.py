@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyonce.core.errors import SettlementRefused
@@ -14,6 +15,7 @@ from keyonce.testing.store_scenarios.cases import (
     FIRST,
     HOUR,
     ORDER,
+    PAYLOAD,
     SECOND,
     claim_of,
     completed,
@@ -103,6 +105,34 @@ class Operators:
         assert before == list(store.records(Query()))
         assert list(store.audits()) == []
 
+    def test_an_outcome_is_given_up_in_place_of_exactly_that_one(
+        self, store: Store
+    ) -> None:
+        kept = completed(store, late_for=HOUR).result
+        assert kept is not None
+        other = replace(kept, status=299)
+        for settlement in (settlement_of(), settlement_of(result=ANSWER)):
+            with raises(SettlementRefused):
+                store.settle(replace(settlement, in_place_of=other))
+        assert kept == record_in(store).result
+
+        given_up = replace(settlement_of(result=other), in_place_of=kept)
+        resolved = store.settle(given_up)
+
+        assert (Status.COMPLETED, b"") == (resolved.status, resolved.owner)
+        assert (other, PAYLOAD) == (resolved.result, resolved.fingerprint)
+        assert resolved == record_in(store)
+        with raises(SettlementRefused):
+            store.settle(given_up)
+
+        released = store.settle(replace(settlement_of(), in_place_of=other))
+
+        assert (Status.RELEASED, None) == (released.status, released.result)
+        assert released == record_in(store)
+        again = store.claim(claim_of(owner=SECOND)).record
+        assert (SECOND, 2) == (again.owner, again.executions)
+        assert ["completed"] * 2 == [row.before for row in store.audits(ORDER)]
+
     def test_a_key_is_settled_once(self, store: Store) -> None:
         self._unknown(store)
         store.settle(settlement_of())
@@ -112,6 +142,23 @@ class Operators:
 
         assert Status.RELEASED is record_in(store).status
         assert len(store.audits()) == 1
+
+    def test_a_decision_about_an_earlier_execution_is_refused(
+        self, store: Store
+    ) -> None:
+        self._unknown(store)
+        store.settle(settlement_of())
+        store.claim(claim_of(owner=SECOND))
+        store.abandon(ORDER, SECOND, "crashed")
+        before = record_in(store)
+
+        with raises(SettlementRefused):
+            store.settle(replace(settlement_of(), execution=1))
+
+        assert before == record_in(store)
+        assert len(store.audits()) == 1
+        released = store.settle(replace(settlement_of(), execution=2))
+        assert Status.RELEASED is released.status
 
     def test_decisions_are_written_down_newest_first(
         self, store: Store, clock: FakeClock
@@ -245,6 +292,9 @@ class Operators:
         } == stats.oldest
         assert now == stats.now
         assert stats.stored_bytes is None or stats.stored_bytes > 0
+        parts = (stats.record_bytes, stats.outcome_bytes, stats.index_bytes)
+        if parts != (None, None, None):
+            assert sum(part or 0 for part in parts) == stats.stored_bytes
 
     def test_an_empty_store_counts_nothing(self, store: Store) -> None:
         assert store.stats().counts == {}

@@ -118,6 +118,21 @@ class Retention:
         assert store.find(ORDER) is None
         assert store.claim(claim_of(owner=SECOND)).record.executions == 1
 
+    def test_what_expired_is_counted_until_it_is_purged(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        completed(store, named("1"))
+        completed(store, named("2"), late_for=HOUR)
+        completed(store, named("3"), retention_for=YEAR)
+        clock.advance(HOUR)
+
+        before = store.stats().expired
+        store.purge()
+        after = store.stats().expired
+
+        assert before in {None, 2}
+        assert after in {None, 0}
+
     def test_purging_leaves_the_tombstone(self, store: Store, clock: FakeClock) -> None:
         completed(store, late_for=24 * HOUR)
         clock.advance(2 * HOUR)

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS keyonce_records (
     reference MEDIUMBLOB NULL,
     reason MEDIUMBLOB NULL,
     result LONGBLOB NULL,
+    -- What the work has noted of its finished parts, until it is completed.
+    steps LONGBLOB NULL,
     PRIMARY KEY (scope, operation, `key`),
     -- Finds what is due for purging and what is stuck, and counts without the rows.
     KEY keyonce_upkeep (status, expires_at, claimed_at)

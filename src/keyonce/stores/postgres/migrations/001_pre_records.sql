@@ -43,3 +43,15 @@ CREATE INDEX keyonce_due ON keyonce_records (expires_at)
 -- Finds what runs, is stuck or is unknown. Of few values, so that its entries shrink.
 CREATE INDEX keyonce_open ON keyonce_records (status)
     WHERE status IN (1, 3);
+
+-- Leases that were renewed: a row for each record at most, which counts while the
+-- record is this owner's. Written beside the record, so that a transaction that
+-- completes it is never in a renewal's way; the space left in a page is for the next.
+CREATE TABLE keyonce_renewals (
+    lease_until FLOAT8 NOT NULL,
+    scope TEXT COLLATE "C" NOT NULL,
+    operation TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    owner BYTEA NOT NULL,
+    PRIMARY KEY (scope, operation, key)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);

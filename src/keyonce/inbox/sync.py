@@ -1,0 +1,317 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The inbox for threads."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from keyonce.core.decide import Proceed, Replay
+from keyonce.core.ending import Free, Keep, Park
+from keyonce.core.errors import NotRun, OutcomeUnknown, StoreError
+from keyonce.core.events import Outcome
+from keyonce.core.guarantee import Guarantee
+from keyonce.core.outcomes import outcome_of
+from keyonce.core.rollout import Rollout, Stage
+from keyonce.engine.arrival import Arrival, outcome_of_silence
+from keyonce.engine.current import at, entered
+from keyonce.engine.sync import Guard
+from keyonce.engine.watching import harmless
+from keyonce.inbox import flows
+from keyonce.inbox.message import Delivery, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from keyonce.core.events import Observer
+    from keyonce.core.model import Attempt, Lease
+    from keyonce.core.protocols import Store
+    from keyonce.inbox.flows import Hold
+
+LEASE: Final = timedelta(seconds=30)
+LIMIT: Final = timedelta(minutes=15)
+
+
+class Inbox:
+    """Messages that are handled once, however often the broker delivers them.
+
+    *consumer* is whose inbox it is: each consumer handles a message once. *source*
+    tells apart brokers or topics whose ids may be equal. *retention* is how long a
+    message is remembered; *replay_window*, how long one may be delivered again, is
+    checked against it. *guarantee* holds where no connection is given; with one it
+    is exactly-once. After *max_executions* runs without an end a message is dead.
+    *mode* is the stage of the rollout, as in a Policy.
+
+    Raises:
+        ConfigurationError: a setting that cannot work, or that the store cannot keep.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        consumer: str,
+        retention: timedelta | str,
+        source: str = "inbox",
+        guarantee: Guarantee | str = Guarantee.AT_MOST_ONCE,
+        replay_window: timedelta | None = None,
+        max_executions: int = 5,
+        lease: timedelta = LEASE,
+        work_limit: timedelta = LIMIT,
+        mode: Rollout | Stage | str | Callable[[], Rollout] = Stage.ENFORCE,
+        observer: Observer | None = None,
+    ) -> None:
+        """Remember in *store* what has been handled. The store stays the caller's."""
+        self._store = store
+        self._guard = Guard(store, observer=observer)
+        self._desk = flows.desk(
+            consumer=consumer,
+            retention=retention,
+            source=source,
+            guarantee=guarantee,
+            max_executions=max_executions,
+            lease=lease,
+            work_limit=work_limit,
+            mode=mode,
+            can_join=hasattr(store, "transaction"),
+        )
+        self._desk.check(store.traits, replay_window)
+        self._observer = harmless(self._guard.observer)
+
+    @contextmanager
+    def receive(
+        self,
+        message_id: str,
+        *,
+        key: str | None = None,
+        payload: Any = None,
+        connection: Any = None,
+    ) -> Iterator[Delivery]:
+        """Handle a message in the block if its delivery is the ``first``.
+
+        Acknowledge after the block, and after the commit. *key* is the business
+        key, where there is one. *payload* is compared with what came before.
+
+        With *connection* effects and record are one transaction, and the guarantee
+        is exactly-once. Where none is open on it, the block begins one and commits
+        it; one that is open is joined, and its owner commits.
+
+        What is raised in the block goes on, and the message is free to be delivered
+        again, save where the guarantee is at-most-once: SafeToRetry frees it there.
+
+        Raises:
+            DeliveryInProgress: another worker is at it; do not acknowledge.
+            MessageReused: the id came before with another payload; dead-letter it.
+            DeliveryDead: it was begun too often; dead-letter it.
+            OutcomeUnknown: nobody knows whether it was handled; dead-letter it.
+            SafeToRetry: other transactions got in the way, and all is undone.
+            LeaseLost: another worker has taken it; do not acknowledge.
+            StoreUnavailable: the store did not answer; nothing has run.
+            ConfigurationError: the connection is not to the store's database.
+        """
+        delivery, hold = self._meet(Message(message_id, key, payload), connection)
+        if hold is None:
+            yield delivery
+            return
+        try:
+            with (
+                at(entered(hold.lease, hold.work)),
+                hold.arrival.at_work(hold.lease),
+                hold.block or nullcontext(),
+            ):
+                yield delivery
+                hold.work.check_whole()
+                self._complete_inside(delivery, hold, connection)
+        except BaseException as error:
+            self._failed(hold, error, connection, joins=flows.joins([hold]))
+            raise
+        self._done(delivery, hold, joins=flows.joins([hold]))
+
+    @contextmanager
+    def receive_many(
+        self, messages: Iterable[Message | str], *, connection: Any = None
+    ) -> Iterator[list[Delivery]]:
+        """Handle a batch: those deliveries in it that are the ``first``.
+
+        A delivery that this worker is not to handle has its error as ``refusal``
+        and is not raised. All are handled when the block ends, or none.
+
+        Raises:
+            SafeToRetry: other transactions got in the way, and all is undone.
+            LeaseLost: another worker has taken one of them.
+            StoreUnavailable: the store did not answer; nothing has run.
+            ConfigurationError: the connection is not to the store's database.
+        """
+        met = self._meet_all(messages, connection)
+        held = [(delivery, hold) for delivery, hold in met if hold is not None]
+        try:
+            with ExitStack() as blocks:
+                for _, hold in held:
+                    if hold.block is not None:
+                        blocks.enter_context(hold.block)
+                yield [delivery for delivery, _ in met]
+                for delivery, hold in held:
+                    self._complete_inside(delivery, hold, connection)
+        except BaseException as error:
+            joins = flows.joins(hold for _, hold in held)
+            for _, hold in held:
+                self._failed(hold, error, connection, joins=joins)
+            raise
+        joins = flows.joins(hold for _, hold in held)
+        for delivery, hold in held:
+            self._done(delivery, hold, joins=joins)
+
+    def close(self) -> None:
+        """End the heartbeat, after one more try at what is late."""
+        self._guard.close()
+
+    def _meet_all(
+        self, messages: Iterable[Message | str], connection: Any
+    ) -> list[tuple[Delivery, Hold | None]]:
+        met: list[tuple[Delivery, Hold | None]] = []
+        mine: set[str] = set()
+        try:
+            for each in messages:
+                message = each if isinstance(each, Message) else Message(each)
+                if message.identifier in mine:
+                    met.append((flows.twin(message), None))
+                    continue
+                try:
+                    delivery, hold = self._meet(message, connection)
+                except (NotRun, OutcomeUnknown) as refusal:
+                    met.append((flows.refused(message, refusal), None))
+                    continue
+                met.append((delivery, hold))
+                if hold is not None and not hold.observed:
+                    mine.add(message.identifier)
+        except BaseException:
+            for _, hold in met:
+                if hold is not None:
+                    self._guard.finish(hold.lease, Free("never-begun"), hold.policy)
+            raise
+        return met
+
+    def _meet(self, message: Message, connection: Any) -> tuple[Delivery, Hold | None]:
+        """Claim the message, or say that it is done.
+
+        Raises:
+            IdempotencyError: it is not for this worker now; see ``receive``.
+        """
+        desk = self._desk
+        policy = desk.policy_of(connection)
+        gate = desk.gate(message)
+        if gate.stage is Stage.OFF:
+            return flows.unguarded(message), None
+        attempt = desk.attempt(message)
+        arrival = Arrival(self._observer, desk.label, attempt.identity)
+        if gate.looks_first and self._guard.find(attempt.identity) is None:
+            gate = flows.Gate(Stage.VALIDATE)
+        if gate.stage is not Stage.ENFORCE:
+            return flows.unguarded(message), self._observed(attempt, arrival)
+        try:
+            decision = self._guard.begin(attempt, policy, on_gone=arrival.gone)
+        except BaseException as error:
+            arrival.ended(outcome_of_silence(error))
+            raise
+        if isinstance(decision, Proceed):
+            lease = decision.lease
+            return self._claimed(message, attempt, lease, arrival, connection)
+        arrival.met(decision)
+        if isinstance(decision, Replay):
+            return desk.replayed(message, decision.record), None
+        raise desk.refusal(decision)
+
+    def _claimed(
+        self,
+        message: Message,
+        attempt: Attempt,
+        lease: Lease,
+        arrival: Arrival,
+        connection: Any,
+    ) -> tuple[Delivery, Hold]:
+        policy = self._desk.policy_of(connection)
+        if self._desk.has_died(lease):
+            self._guard.finish(lease, Park(flows.DEAD), policy)
+            arrival.ended(Outcome.UNKNOWN)
+            raise self._desk.dead()
+        try:
+            work = self._guard.work(lease, attempt.fingerprint, policy)
+            block = None if connection is None else work.transaction(connection)
+        except BaseException:
+            self._guard.finish(lease, Free("never-begun"), policy)
+            arrival.ended(Outcome.RELEASED)
+            raise
+        arrival.hears = work.gone
+        undo = partial(self._guard.leave, lease, policy, late=Free("rolled-back"))
+        delivery = Delivery(message, flows.JSON, lease=lease, undo=undo)
+        return delivery, flows.Hold(lease, policy, arrival, work, block)
+
+    def _observed(self, attempt: Attempt, arrival: Arrival) -> Hold | None:
+        """Remember a message that runs without protection."""
+        attempt, policy = flows.shadow(attempt), flows.observing(self._desk.policy)
+        try:
+            decision = self._guard.begin(attempt, policy)
+        except StoreError:
+            arrival.observed()
+            return None
+        if not isinstance(decision, Proceed):
+            arrival.observed(outcome_of(decision))
+            return None
+        work = self._guard.work(decision.lease, attempt.fingerprint, policy)
+        return flows.Hold(decision.lease, policy, arrival, work, observed=True)
+
+    def _complete_inside(self, delivery: Delivery, hold: Hold, connection: Any) -> None:
+        """Put the outcome into the transaction, if there is one."""
+        if hold.block is None:
+            return
+        if not self._is_open(connection):
+            raise flows.ended_inside()
+        hold.work.complete(delivery.kept)
+
+    def _done(self, delivery: Delivery, hold: Hold, *, joins: bool) -> None:
+        lease, policy = hold.lease, hold.policy
+        if hold.observed:
+            self._guard.finish(lease, flows.OBSERVED, policy)
+            hold.arrival.observed(Outcome.EXECUTED)
+            return
+        if joins:
+            self._guard.leave(lease, policy)
+            hold.arrival.ended(Outcome.EXECUTED)
+            return
+        ending = flows.committed(hold) or Keep(delivery.kept)
+        finished = self._guard.finish(lease, ending, policy)
+        hold.arrival.finished(finished, failed=False)
+        flows.settled(finished)
+
+    def _failed(
+        self, hold: Hold, error: BaseException, connection: Any, *, joins: bool
+    ) -> None:
+        lease, policy = hold.lease, hold.policy
+        if hold.observed:
+            self._guard.finish(lease, Free("observed"), policy)
+            hold.arrival.observed(Outcome.RELEASED)
+            return
+        ending = self._desk.failed(error, lease, unclear=hold.work.unclear)
+        if joins:
+            with suppress(Exception):  # then the transaction cannot be committed
+                self._spoil(hold, connection)
+            self._guard.leave(lease, policy, late=ending)
+            hold.arrival.ended(Outcome.RELEASED)
+            return
+        finished = self._guard.finish(lease, ending, policy)
+        hold.arrival.finished(finished, failed=True)
+
+    def _spoil(self, hold: Hold, connection: Any) -> None:
+        """Have a commit by the owner say that the work failed inside."""
+        if self._is_open(connection):
+            store: Any = self._store
+            failure = flows.unfinished(hold.lease, hold.policy)
+            store.joined(connection).complete(failure)
+
+    def _is_open(self, connection: Any) -> bool:
+        store: Any = self._store
+        is_open: bool = store.transaction(connection).is_open()
+        return is_open

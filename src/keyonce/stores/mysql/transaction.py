@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a caller's transaction begins and ends, by its driver's own means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from keyonce.stores.mysql.handed_in import is_of_sqlalchemy
+from keyonce.stores.mysql.joining import IN_TRANSACTION
+from keyonce.stores.mysql.seats import seat_of
+from keyonce.stores.mysql.translate import CONFLICTS, code_of
+from keyonce.stores.transaction import CoreTransaction
+
+if TYPE_CHECKING:
+    from keyonce.core.protocols import Transaction
+
+
+class DriverTransaction:
+    """That of a connection of PyMySQL."""
+
+    def __init__(self, connection: Any) -> None:
+        """Begin and end on *connection*."""
+        self._connection = connection
+
+    def is_open(self) -> bool:
+        return bool(self._connection.server_status & IN_TRANSACTION)
+
+    def begin(self) -> None:
+        self._connection.begin()
+
+    def commit(self) -> None:
+        self._connection.commit()
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def repeats(self, error: BaseException) -> bool:
+        return repeats(error)
+
+
+def transaction_of(given: Any) -> Transaction:
+    """Say how one on *given* begins and ends.
+
+    Raises:
+        ConfigurationError: it is no connection that can be joined.
+    """
+    seat_of(given)
+    if is_of_sqlalchemy(given):
+        return CoreTransaction(given, repeats)
+    return DriverTransaction(given)
+
+
+def repeats(error: BaseException) -> bool:
+    """Whether all is undone, and may do when it is run again."""
+    return code_of(error) in CONFLICTS

@@ -1,0 +1,352 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""A shop whose orders are rows beside the records, over each driver in turn.
+
+An order is placed in one of three forms; at each point on the way *at* is called,
+which may raise, or end the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyonce.core.guarantee import Guarantee
+from keyonce.core.policy import Policy
+from keyonce.engine.aio import AsyncGuard
+from keyonce.engine.aio_work import current_async_work
+from keyonce.engine.sync import Guard
+from keyonce.engine.work import current_work
+from keyonce.stores.url import open_async_store, open_store
+
+EXACT = Policy(guarantee=Guarantee.EXACTLY_ONCE, lease=timedelta(seconds=1))
+FORMS = ("connection given", "own block", "own transaction")
+POINTS = ("called", "begun", "effect", "completed", "committed")
+TABLE = "CREATE TABLE orders (name VARCHAR(100))"
+
+
+def effect(key: str) -> str:
+    return f"INSERT INTO orders (name) VALUES ('{key}')"
+
+
+def nothing(_point: str) -> None:
+    """Let it pass."""
+
+
+class Shop:
+    """For threads: a subclass says how to connect, and how to speak."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.store = open_store(url)
+        self.guard = Guard(self.store)
+        self.runs = 0
+
+    def connect(self) -> Any:
+        raise NotImplementedError
+
+    def run(self, connection: Any, sql: str) -> None:
+        connection.execute(sql)
+
+    def begin(self, connection: Any) -> None:
+        self.run(connection, "BEGIN")
+
+    def commit(self, connection: Any) -> None:
+        connection.commit()
+
+    def order(
+        self, key: str, form: str = FORMS[0], at: Callable[[str], None] = nothing
+    ) -> Any:
+        """Place the order *key*, once."""
+        given = {"connection": self.connect} if form == FORMS[0] else {}
+        place = {
+            FORMS[0]: self._given,
+            FORMS[1]: self._block,
+            FORMS[2]: self._own,
+        }[form]
+        once: Any = self.guard.once
+        guarded = once(
+            "order", key=lambda key, _: key, fingerprint=lambda key, _: key,
+            policy=EXACT, **given,
+        )  # fmt: skip
+        return guarded(place)(key, at)
+
+    def _given(self, connection: Any, key: str, at: Callable[[str], None]) -> Any:
+        self.runs += 1
+        at("begun")
+        self.run(connection, effect(key))
+        at("effect")
+        current_work().complete({"order": key})
+        at("completed")
+        return None
+
+    def _block(self, key: str, at: Callable[[str], None]) -> Any:
+        at("called")
+        with self.connect() as connection:
+            with current_work().transaction(connection):
+                self._given(connection, key, at)
+            at("committed")
+
+    def _own(self, key: str, at: Callable[[str], None]) -> Any:
+        at("called")
+        with self.connect() as connection:
+            self.begin(connection)
+            with current_work().transaction(connection):
+                self._given(connection, key, at)
+            self.commit(connection)
+            at("committed")
+
+    def close(self) -> None:
+        self.guard.close()
+        self.store.close()
+
+
+class AsyncShop:
+    """For event loops; its methods run the loop until they are done."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.runner = asyncio.Runner()
+        self.store = self.runner.run(self._open())
+        self.guard = AsyncGuard(self.store)
+        self.runs = 0
+
+    async def _open(self) -> Any:
+        return open_async_store(self.url)
+
+    def connect(self) -> Any:
+        raise NotImplementedError
+
+    async def run(self, connection: Any, sql: str) -> None:
+        await connection.execute(sql)
+
+    async def begin(self, connection: Any) -> None:
+        await self.run(connection, "BEGIN")
+
+    async def commit(self, connection: Any) -> None:
+        await connection.commit()
+
+    def order(
+        self, key: str, form: str = FORMS[0], at: Callable[[str], None] = nothing
+    ) -> Any:
+        """Place the order *key*, once."""
+        given = {"connection": self.connect} if form == FORMS[0] else {}
+        place = {
+            FORMS[0]: self._given,
+            FORMS[1]: self._block,
+            FORMS[2]: self._own,
+        }[form]
+        once: Any = self.guard.once
+        guarded = once(
+            "order", key=lambda key, _: key, fingerprint=lambda key, _: key,
+            policy=EXACT, **given,
+        )  # fmt: skip
+        return self.runner.run(guarded(place)(key, at))
+
+    async def _given(self, connection: Any, key: str, at: Callable[[str], None]) -> Any:
+        self.runs += 1
+        at("begun")
+        await self.run(connection, effect(key))
+        at("effect")
+        await current_async_work().complete({"order": key})
+        at("completed")
+
+    async def _block(self, key: str, at: Callable[[str], None]) -> Any:
+        at("called")
+        async with self.connect() as connection:
+            async with current_async_work().transaction(connection):
+                await self._given(connection, key, at)
+            at("committed")
+
+    async def _own(self, key: str, at: Callable[[str], None]) -> Any:
+        at("called")
+        async with self.connect() as connection:
+            await self.begin(connection)
+            async with current_async_work().transaction(connection):
+                await self._given(connection, key, at)
+            await self.commit(connection)
+            at("committed")
+
+    def close(self) -> None:
+        self.runner.run(self.guard.close())
+        self.runner.run(self.store.close())
+        self.runner.close()
+
+
+class Sqlite3(Shop):
+    def connect(self) -> Any:
+        return closing(sqlite3.connect(self.url.removeprefix("sqlite:///")))
+
+    def begin(self, connection: Any) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+
+
+class AsyncSqlite3(AsyncShop):
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as mine:
+            yield mine
+
+    async def run(self, connection: Any, sql: str) -> None:
+        connection.execute(sql)
+
+    async def begin(self, connection: Any) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+
+    async def commit(self, connection: Any) -> None:
+        connection.commit()
+
+
+class SessionOnSqlite(Shop):
+    def connect(self) -> Any:
+        from sqlalchemy import create_engine
+        from sqlalchemy.orm import Session
+        from sqlalchemy.pool import NullPool
+
+        return Session(create_engine(self.url, poolclass=NullPool))
+
+    def run(self, connection: Any, sql: str) -> None:
+        from sqlalchemy import text
+
+        connection.execute(text(sql))
+
+    def begin(self, connection: Any) -> None:
+        connection.begin()
+
+
+class SessionOnPostgres(SessionOnSqlite):
+    def connect(self) -> Any:
+        from sqlalchemy import create_engine
+        from sqlalchemy.orm import Session
+        from sqlalchemy.pool import NullPool
+
+        url = self.url.replace("postgresql:", "postgresql+psycopg:")
+        return Session(create_engine(url, poolclass=NullPool))
+
+
+class AsyncSessionOnPostgres(AsyncShop):
+    def connect(self) -> Any:
+        from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+        from sqlalchemy.pool import NullPool
+
+        url = self.url.replace("postgresql:", "postgresql+asyncpg:")
+        return AsyncSession(create_async_engine(url, poolclass=NullPool))
+
+    async def run(self, connection: Any, sql: str) -> None:
+        from sqlalchemy import text
+
+        await connection.execute(text(sql))
+
+    async def begin(self, connection: Any) -> None:
+        await connection.begin()
+
+
+class Psycopg(Shop):
+    def connect(self) -> Any:
+        import psycopg
+
+        return closing(psycopg.connect(self.url))
+
+
+class AsyncPsycopg(AsyncShop):
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        import psycopg
+
+        connection = await psycopg.AsyncConnection.connect(self.url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def begin(self, connection: Any) -> None:
+        await connection.execute("SELECT 1")  # begins by itself
+
+
+class Asyncpg(AsyncShop):
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        import asyncpg
+
+        connection = await asyncpg.connect(self.url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def commit(self, connection: Any) -> None:
+        await connection.execute("COMMIT")
+
+
+class PyMySQL(Shop):
+    def connect(self) -> Any:
+        import pymysql
+
+        at = urlsplit(self.url)
+        return pymysql.connect(
+            host=at.hostname or "", port=at.port or 0, user="root",
+            database=at.path.strip("/"),
+        )  # fmt: skip
+
+    def run(self, connection: Any, sql: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+
+class Asyncmy(AsyncShop):
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Any]:
+        import asyncmy
+
+        at = urlsplit(self.url)
+        connection = await asyncmy.connect(
+            host=at.hostname or "", port=at.port or 0, user="root",
+            database=at.path.strip("/"),
+        )  # fmt: skip
+        try:
+            yield connection
+        finally:
+            await connection.ensure_closed()
+
+    async def run(self, connection: Any, sql: str) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(sql)
+
+
+ON_SQLITE = (Sqlite3, AsyncSqlite3, SessionOnSqlite)
+ON_POSTGRES = (
+    Psycopg,
+    AsyncPsycopg,
+    Asyncpg,
+    SessionOnPostgres,
+    AsyncSessionOnPostgres,
+)
+ON_MARIADB = (PyMySQL, Asyncmy)
+KINDS = {kind.__name__: kind for kind in (*ON_SQLITE, *ON_POSTGRES, *ON_MARIADB)}
+
+
+def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
+    """Look into the database from outside, with its first driver."""
+    for kinds in (ON_SQLITE, ON_POSTGRES, ON_MARIADB):
+        if url.startswith({Sqlite3: "sqlite", Psycopg: "post", PyMySQL: "m"}[kinds[0]]):
+            shop = object.__new__(kinds[0])
+            shop.url = url
+            with shop.connect() as connection:
+                cursor = connection.cursor()
+                cursor.execute(sql)
+                rows = [tuple(row) for row in cursor.fetchall() or ()] if (
+                    cursor.description
+                ) else []  # fmt: skip
+                connection.commit()
+            return rows
+    raise AssertionError(url)
+
+
+def orders(url: str, key: str) -> int:
+    """How many orders of that *key* there are."""
+    return int(ask(url, f"SELECT count(*) FROM orders WHERE name = '{key}'")[0][0])
