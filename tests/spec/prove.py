@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -32,7 +33,9 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             looked = check(model, Path(folder), names, PROPERTIES)
         what = looked.violated or "holds"
-        print(f"{model.guarantee:14} {looked.states:>9} states  {what}", flush=True)
+        line = f"{model.guarantee:14} {looked.states:>9} states  {what}\n"
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
