@@ -81,7 +81,7 @@ class DjangoTransaction:
         )
 
         using = self._wrapper.alias
-        block = atomic(using=using)
+        block: Any = atomic(using=using)
         block.__enter__()
         self._block = block
         on_commit(self._note_commit, using=using)
