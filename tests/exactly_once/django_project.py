@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,10 +21,11 @@ ENGINES = {"sqlite": "sqlite3", "postgresql": "postgresql", "mysql": "mysql"}
 settings.configure(
     DATABASES={}, INSTALLED_APPS=[], SECRET_KEY="of nothing", USE_TZ=True
 )
-pymysql.install_as_MySQLdb()
-# Else its modules are imported once more, by that name, and its errors are others.
-for _name in [name for name in sys.modules if name.startswith("pymysql.")]:
-    sys.modules[f"MySQLdb.{_name.partition('.')[2]}"] = sys.modules[_name]
+if find_spec("MySQLdb") is None:  # mysqlclient is taken where it is installed
+    pymysql.install_as_MySQLdb()
+    # Else its modules are imported once more, by that name; its errors are others.
+    for _name in [name for name in sys.modules if name.startswith("pymysql.")]:
+        sys.modules[f"MySQLdb.{_name.partition('.')[2]}"] = sys.modules[_name]
 django.setup()
 for _engine in ENGINES.values():
     import_module(f"django.db.backends.{_engine}.base")
