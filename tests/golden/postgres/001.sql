@@ -34,8 +34,9 @@ CREATE TABLE IF NOT EXISTS keyonce_records (
     result BYTEA,
     PRIMARY KEY (scope, operation, key),
     CONSTRAINT keyonce_outcome CHECK ((status = 2) = (result IS NOT NULL))
-) WITH (autovacuum_vacuum_scale_factor = 0.05);
+);
 
+ALTER TABLE keyonce_records SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE keyonce_records ALTER COLUMN result SET STORAGE EXTERNAL;
 
 CREATE INDEX IF NOT EXISTS keyonce_due ON keyonce_records (expires_at)
@@ -51,7 +52,10 @@ CREATE TABLE IF NOT EXISTS keyonce_renewals (
     key TEXT COLLATE "C" NOT NULL,
     owner BYTEA NOT NULL,
     PRIMARY KEY (scope, operation, key)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+);
+
+ALTER TABLE keyonce_renewals
+    SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 INSERT INTO keyonce_schema (version, name) VALUES (1, '001_pre_records.sql');
 

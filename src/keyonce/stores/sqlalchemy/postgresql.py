@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # Identities are compared byte by byte.
 _BYTES: Final = TEXT(collation="C")
 _OUTCOME: Final = "(status = 2) = (result IS NOT NULL) OR kept_in IS NOT NULL"
-_VACUUM: Final = {"autovacuum_vacuum_scale_factor": 0.05}
 
 
 def tables(metadata: MetaData) -> tuple[Table, ...]:
@@ -67,7 +66,6 @@ def tables(metadata: MetaData) -> tuple[Table, ...]:
             postgresql_where=text("expires_at IS NOT NULL"),
         ),
         Index("keyonce_open", "status", postgresql_where=text("status IN (1, 3)")),
-        postgresql_with=_VACUUM,
     )
     renewals = Table(
         "keyonce_renewals",
@@ -77,7 +75,6 @@ def tables(metadata: MetaData) -> tuple[Table, ...]:
         Column("operation", _BYTES, primary_key=True),
         Column("key", _BYTES, primary_key=True),
         Column("owner", BYTEA, nullable=False),
-        postgresql_with={"fillfactor": 50, **_VACUUM},
     )
     audits = Table(
         "keyonce_audits",
