@@ -24,7 +24,10 @@ from keyonce.core.errors import InProgress
 from tests.exactly_once.shops import FORMS, KINDS, POINTS, orders
 
 SOON = 60.0
-MODULES = ("asyncmy", "asyncpg", "psycopg", "pymysql", "sqlalchemy.ext.asyncio")
+MODULES = (
+    *("asyncmy", "asyncpg", "psycopg", "pymysql", "sqlalchemy.ext.asyncio"),
+    "tests.exactly_once.django_project",
+)
 WITHIN = 0.05  # seconds, in which most of the work is done
 
 

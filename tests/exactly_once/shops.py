@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,6 +58,9 @@ class Shop:
 
     def commit(self, connection: Any) -> None:
         connection.commit()
+
+    def rollback(self, connection: Any) -> None:
+        connection.rollback()
 
     def order(
         self, key: str, form: str = FORMS[0], at: Callable[[str], None] = nothing
@@ -131,6 +134,9 @@ class AsyncShop:
     async def commit(self, connection: Any) -> None:
         await connection.commit()
 
+    async def rollback(self, connection: Any) -> None:
+        await connection.rollback()
+
     def order(
         self, key: str, form: str = FORMS[0], at: Callable[[str], None] = nothing
     ) -> Any:
@@ -201,6 +207,9 @@ class AsyncSqlite3(AsyncShop):
     async def commit(self, connection: Any) -> None:
         connection.commit()
 
+    async def rollback(self, connection: Any) -> None:
+        connection.rollback()
+
 
 class SessionOnSqlite(Shop):
     def connect(self) -> Any:
@@ -246,6 +255,70 @@ class AsyncSessionOnPostgres(AsyncShop):
         await connection.begin()
 
 
+class AsyncSessionOnPsycopg(AsyncSessionOnPostgres):
+    def connect(self) -> Any:
+        from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+        from sqlalchemy.pool import NullPool
+
+        url = self.url.replace("postgresql:", "postgresql+psycopg:")
+        return AsyncSession(create_async_engine(url, poolclass=NullPool))
+
+
+class SessionOnMariaDB(SessionOnSqlite):
+    def connect(self) -> Any:
+        from sqlalchemy import create_engine
+        from sqlalchemy.orm import Session
+        from sqlalchemy.pool import NullPool
+
+        url = self.url.replace("mysql:", "mysql+pymysql:")
+        return Session(create_engine(url, poolclass=NullPool))
+
+
+class AsyncSessionOnMariaDB(AsyncSessionOnPostgres):
+    def connect(self) -> Any:
+        from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+        from sqlalchemy.pool import NullPool
+
+        url = self.url.replace("mysql:", "mysql+asyncmy:")
+        return AsyncSession(create_async_engine(url, poolclass=NullPool))
+
+
+class DjangoOnSqlite(Shop):
+    @contextmanager
+    def connect(self) -> Iterator[Any]:
+        from tests.exactly_once.django_project import connection_to, left
+
+        connection = connection_to(self.url)
+        try:
+            yield connection
+        finally:
+            left(connection)
+
+    def run(self, connection: Any, sql: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def begin(self, connection: Any) -> None:
+        from django.db.transaction import atomic
+
+        atomic(using=connection.alias).__enter__()
+
+    def commit(self, connection: Any) -> None:
+        connection.atomic_blocks[-1].__exit__(None, None, None)
+
+    def rollback(self, connection: Any) -> None:
+        connection.set_rollback(True)
+        self.commit(connection)
+
+
+class DjangoOnPostgres(DjangoOnSqlite):
+    """The same, by psycopg."""
+
+
+class DjangoOnMariaDB(DjangoOnSqlite):
+    """The same, by PyMySQL in the place of mysqlclient."""
+
+
 class Psycopg(Shop):
     def connect(self) -> Any:
         import psycopg
@@ -281,6 +354,9 @@ class Asyncpg(AsyncShop):
 
     async def commit(self, connection: Any) -> None:
         await connection.execute("COMMIT")
+
+    async def rollback(self, connection: Any) -> None:
+        await connection.execute("ROLLBACK")
 
 
 class PyMySQL(Shop):
@@ -318,15 +394,23 @@ class Asyncmy(AsyncShop):
             await cursor.execute(sql)
 
 
-ON_SQLITE = (Sqlite3, AsyncSqlite3, SessionOnSqlite)
+ON_SQLITE = (Sqlite3, AsyncSqlite3, SessionOnSqlite, DjangoOnSqlite)
 ON_POSTGRES = (
     Psycopg,
     AsyncPsycopg,
     Asyncpg,
     SessionOnPostgres,
     AsyncSessionOnPostgres,
+    AsyncSessionOnPsycopg,
+    DjangoOnPostgres,
 )
-ON_MARIADB = (PyMySQL, Asyncmy)
+ON_MARIADB = (
+    PyMySQL,
+    Asyncmy,
+    SessionOnMariaDB,
+    AsyncSessionOnMariaDB,
+    DjangoOnMariaDB,
+)
 KINDS = {kind.__name__: kind for kind in (*ON_SQLITE, *ON_POSTGRES, *ON_MARIADB)}
 
 

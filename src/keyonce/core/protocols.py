@@ -230,6 +230,10 @@ class Joined(Protocol):
         """
 
 
+class AfterCommit(Exception):
+    """What was to be done after a commit raised its cause; the commit took effect."""
+
+
 class Transaction(Protocol):
     """The transaction on a caller's connection, by the driver's own means.
 
@@ -243,7 +247,11 @@ class Transaction(Protocol):
         """Begin one; in SQLite with the write lock."""
 
     def commit(self) -> None:
-        """Commit what ``begin`` began."""
+        """Commit what ``begin`` began.
+
+        Raises:
+            AfterCommit: that took effect, and what waited for it raised.
+        """
 
     def rollback(self) -> None:
         """Undo what ``begin`` began."""

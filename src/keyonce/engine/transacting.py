@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keyonce.core.errors import NotCommitted
+from keyonce.core.protocols import AfterCommit
 from keyonce.engine.current import current_place
 from keyonce.engine.transaction import Ledger, conflict, joining, unclear_commit
 
@@ -113,6 +114,9 @@ class WorkTransaction:
     def _commit(self) -> None:
         try:
             self._transaction.commit()
+        except AfterCommit as after:
+            self._ledger.committed()
+            raise after.__cause__ or after from None
         except BaseException as error:
             self._failed(error)
             if not isinstance(error, Exception):

@@ -8,6 +8,10 @@ So a column that they add has a default or may be NULL. `post` files take away w
 no running program needs any more: only an operator runs them, any time later, and
 so a `pre` file must do whether or not the `post` files before it have been run.
 
+Each statement also does where its effect is there already: another tool may have made
+the tables from what `keyonce.stores.sqlalchemy` says of them. SQLite has no words for
+that when it adds a column: there the column is looked for.
+
 Each version that was applied is noted with its file's name: by that an older program
 tells what it may work beside.
 """
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 _FILE: Final = re.compile(r"^(\d{3})_(pre|post)_(\w+)\.sql$")
 _ADDS: Final = re.compile(r"^\d{3}_pre_")
+_COLUMN: Final = re.compile(r"\s*ALTER TABLE (\w+)\s+ADD COLUMN (?!IF\b)(\w+)")
 
 
 class Applied(NamedTuple):
@@ -156,6 +161,12 @@ def without_comments(sql: str) -> str:
     """Give *sql* without its whole lines of comment."""
     lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
     return "\n".join(lines).strip()
+
+
+def added_column(statement: str) -> tuple[str, str] | None:
+    """Give the table and the column that *statement* adds, if it does nothing else."""
+    found = _COLUMN.match(without_comments(statement))
+    return (found[1], found[2]) if found else None
 
 
 def noted(migration: Migration) -> str:

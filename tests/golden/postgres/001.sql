@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS keyonce_schema (
 );
 
 
-CREATE TABLE keyonce_records (
+CREATE TABLE IF NOT EXISTS keyonce_records (
     created_at FLOAT8 NOT NULL,
     claimed_at FLOAT8 NOT NULL,
     lease_for FLOAT8 NOT NULL,
@@ -34,24 +34,28 @@ CREATE TABLE keyonce_records (
     result BYTEA,
     PRIMARY KEY (scope, operation, key),
     CONSTRAINT keyonce_outcome CHECK ((status = 2) = (result IS NOT NULL))
-) WITH (autovacuum_vacuum_scale_factor = 0.05);
+);
 
+ALTER TABLE keyonce_records SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE keyonce_records ALTER COLUMN result SET STORAGE EXTERNAL;
 
-CREATE INDEX keyonce_due ON keyonce_records (expires_at)
+CREATE INDEX IF NOT EXISTS keyonce_due ON keyonce_records (expires_at)
     WHERE expires_at IS NOT NULL;
 
-CREATE INDEX keyonce_open ON keyonce_records (status)
+CREATE INDEX IF NOT EXISTS keyonce_open ON keyonce_records (status)
     WHERE status IN (1, 3);
 
-CREATE TABLE keyonce_renewals (
+CREATE TABLE IF NOT EXISTS keyonce_renewals (
     lease_until FLOAT8 NOT NULL,
     scope TEXT COLLATE "C" NOT NULL,
     operation TEXT COLLATE "C" NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
     owner BYTEA NOT NULL,
     PRIMARY KEY (scope, operation, key)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+);
+
+ALTER TABLE keyonce_renewals
+    SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 INSERT INTO keyonce_schema (version, name) VALUES (1, '001_pre_records.sql');
 

@@ -3,11 +3,11 @@
 -- Written by scripts/golden. Never changed once this version is released.
 BEGIN IMMEDIATE;
 
-CREATE TABLE IF NOT EXISTS keyonce_schema (version INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS keyonce_schema (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL);
 
 
-CREATE TABLE keyonce_records (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS keyonce_records (
+    id INTEGER NOT NULL PRIMARY KEY,
     scope TEXT NOT NULL,
     operation TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -28,13 +28,13 @@ CREATE TABLE keyonce_records (
     fields BLOB,
     reference TEXT,
     reason TEXT,
-    UNIQUE (scope, operation, key)
+    CONSTRAINT keyonce_identity UNIQUE (scope, operation, key)
 );
 
-CREATE INDEX keyonce_upkeep ON keyonce_records (status, expires_at);
+CREATE INDEX IF NOT EXISTS keyonce_upkeep ON keyonce_records (status, expires_at);
 
-CREATE TABLE keyonce_results (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS keyonce_results (
+    id INTEGER NOT NULL PRIMARY KEY,
     result BLOB NOT NULL
 );
 

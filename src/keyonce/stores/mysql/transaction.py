@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keyonce.stores.django import DjangoTransaction, is_of_django, wrapper_of
 from keyonce.stores.mysql.handed_in import is_of_sqlalchemy
 from keyonce.stores.mysql.joining import IN_TRANSACTION
 from keyonce.stores.mysql.seats import seat_of
@@ -46,6 +47,8 @@ def transaction_of(given: Any) -> Transaction:
         ConfigurationError: it is no connection that can be joined.
     """
     seat_of(given)
+    if is_of_django(given):
+        return DjangoTransaction(wrapper_of(given, "mysql"), repeats)
     if is_of_sqlalchemy(given):
         return CoreTransaction(given, repeats)
     return DriverTransaction(given)

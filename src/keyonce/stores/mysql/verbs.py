@@ -124,7 +124,8 @@ class Verbs:
     def joined(self, connection: Any) -> Joined:
         """Give the verbs inside the open transaction of *connection*.
 
-        It is PyMySQL's, or a Connection or Session of SQLAlchemy over PyMySQL.
+        It is PyMySQL's, a Connection or Session of SQLAlchemy over PyMySQL, or
+        Django's.
 
         Raises:
             ConfigurationError: it is no connection that this store can join.

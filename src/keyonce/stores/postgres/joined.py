@@ -11,6 +11,7 @@ import psycopg
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.flow import arun, run
+from keyonce.stores.django import driver_of, is_of_django
 from keyonce.stores.postgres import joining
 from keyonce.stores.postgres.callers import (
     AsyncpgCaller,
@@ -134,6 +135,8 @@ def caller_of(connection: Any) -> PsycopgCaller | CoreCaller:
     Raises:
         ConfigurationError: one that this store cannot join.
     """
+    if is_of_django(connection):
+        connection = driver_of(connection, "postgresql")
     if isinstance(connection, psycopg.Connection):
         return PsycopgCaller(connection)
     if _is(connection, "sqlalchemy.engine", "Connection") or _is(

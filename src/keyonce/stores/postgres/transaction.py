@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from keyonce.stores.django import DjangoTransaction, is_of_django, wrapper_of
 from keyonce.stores.postgres.callers import AsyncpgCaller
 from keyonce.stores.postgres.joined import async_caller_of, caller_of
 from keyonce.stores.postgres.translate import sqlstate_of
@@ -110,6 +111,8 @@ def transaction_of(given: Any) -> Transaction:
         ConfigurationError: it is no connection that can be joined.
     """
     caller_of(given)
+    if is_of_django(given):
+        return DjangoTransaction(wrapper_of(given, "postgresql"), repeats)
     if isinstance(given, psycopg.Connection):
         return PsycopgTransaction(given)
     return CoreTransaction(given, repeats)

@@ -170,8 +170,8 @@ class Verbs:
     def joined(self, connection: Any) -> PostgresJoined:
         """Give the verbs inside the open transaction of *connection*.
 
-        It is a ``psycopg.Connection``, or a ``Connection`` or ``Session`` of
-        SQLAlchemy, that leads to the store's own database.
+        It is a ``psycopg.Connection``, a ``Connection`` or ``Session`` of SQLAlchemy,
+        or Django's, that leads to the store's own database.
         """
         return PostgresJoined(connection, self._home, self._beside, self._clock)
 

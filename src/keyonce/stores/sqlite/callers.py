@@ -38,7 +38,8 @@ def connection_of(given: Any) -> sqlite3.Connection:
     kind = type(given)
     raise ConfigurationError(
         f"An SQLite store cannot join a {kind.__module__}.{kind.__qualname__}: give it "
-        "a sqlite3.Connection, or a Connection or Session of SQLAlchemy over it."
+        "a sqlite3.Connection, or a Connection or Session of SQLAlchemy over it; one "
+        "for threads also a connection of Django's."
     )
 
 
@@ -50,6 +51,29 @@ def is_core(given: object) -> bool:
 def is_session(given: object) -> bool:
     """Whether it is a ``Session`` of SQLAlchemy, without importing that."""
     return _is(given, "sqlalchemy.orm", "Session", "scoped_session")
+
+
+def begin_beneath(given: Any) -> None:
+    """Begin what SQLAlchemy leaves to the driver, which begins without the lock."""
+    core = given.connection() if is_session(given) else given
+    if not core.connection.driver_connection.in_transaction:
+        core.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def joined_connection(given: Any) -> sqlite3.Connection:
+    """Give the connection behind *given*, in the transaction that *given* is in.
+
+    SQLAlchemy tells a driver nothing before the first statement: what a session holds
+    may not have been written yet.
+
+    Raises:
+        ConfigurationError: it is none of the standard library's ``sqlite3``.
+    """
+    begun = (is_core(given) or is_session(given)) and given.in_transaction()
+    connection = connection_of(given)
+    if begun:
+        begin_beneath(given)
+    return connection
 
 
 def _is(thing: object, module: str, *names: str) -> bool:

@@ -10,8 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from keyonce.core.flow import arun, run
+from keyonce.stores.django import driver_of, is_of_django
 from keyonce.stores.sqlite import joining
-from keyonce.stores.sqlite.callers import check, connection_of, impatient, plain
+from keyonce.stores.sqlite.callers import check, impatient, joined_connection, plain
 from keyonce.stores.sqlite.claiming import claiming
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class SQLiteJoined:
         Raises:
             ConfigurationError: it is no connection that can be joined.
         """
-        self._connection = connection_of(given)
+        beneath = driver_of(given, "sqlite") if is_of_django(given) else given
+        self._connection = joined_connection(beneath)
         self._database = database
 
     def claim(self, command: Claim, *, lock_timeout: float) -> Claimed | None:
@@ -69,7 +71,7 @@ class AsyncSQLiteJoined:
         Raises:
             ConfigurationError: it is no connection that can be joined.
         """
-        self._connection = connection_of(given)
+        self._connection = joined_connection(given)
         self._database = database
 
     async def claim(self, command: Claim, *, lock_timeout: float) -> Claimed | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import ConfigurationError
-from keyonce.stores.schema import Applied, Migration, outlook
+from keyonce.stores.schema import Applied, Migration, added_column, outlook
 from keyonce.stores.sqlite.filesystem import file_system_of, is_network, read_mounts
 from keyonce.stores.sqlite.patience import patiently
 
@@ -24,7 +24,7 @@ FULL: Final = 2
 
 VERSION_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS keyonce_schema "
-    "(version INTEGER PRIMARY KEY, name TEXT NOT NULL)"
+    "(version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL)"
 )
 _APPLIED: Final = "SELECT version, name FROM keyonce_schema"
 _HAS_VERSIONS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'keyonce_schema'"
@@ -148,7 +148,8 @@ def migrate(
         connection.execute(VERSION_TABLE)
         for migration in todo:
             for statement in statements_of(migration.sql):
-                connection.execute(statement)
+                if not _is_there(connection, statement):
+                    connection.execute(statement)
             values = (migration.version, migration.name)
             connection.execute("INSERT INTO keyonce_schema VALUES (?, ?)", values)
         connection.execute("COMMIT")
@@ -157,6 +158,16 @@ def migrate(
             connection.execute("ROLLBACK")
         raise
     return todo
+
+
+def _is_there(connection: sqlite3.Connection, statement: str) -> bool:
+    """Whether *statement* adds a column that somebody has added already."""
+    added = added_column(statement)
+    if added is None:
+        return False
+    table, column = added
+    known = connection.execute(f"PRAGMA table_info({table})")
+    return column in {row[1] for row in known}
 
 
 def statements_of(sql: str) -> Iterator[str]:

@@ -9,7 +9,9 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
+from keyonce.stores.django import DjangoTransaction, is_of_django, wrapper_of
 from keyonce.stores.sqlite.callers import (
+    begin_beneath,
     connection_of,
     impatient,
     is_core,
@@ -94,8 +96,10 @@ def transaction_of(given: Any) -> Transaction:
     Raises:
         ConfigurationError: it is no connection that an SQLite store can join.
     """
+    if is_of_django(given):
+        return DjangoTransaction(wrapper_of(given, "sqlite"), repeats, _lock_in_django)
     if is_core(given) or is_session(given):
-        return CoreTransaction(given, repeats, _take_lock)
+        return CoreTransaction(given, repeats, begin_beneath)
     return SQLiteTransaction(connection_of(given))
 
 
@@ -104,8 +108,9 @@ def repeats(error: BaseException) -> bool:
     return is_busy(error) or is_busy(getattr(error, "orig", None))
 
 
-def _take_lock(given: Any) -> None:
-    """Begin what SQLAlchemy leaves to the driver, which begins without the lock."""
-    core = given.connection() if is_session(given) else given
-    if not core.connection.driver_connection.in_transaction:
-        core.exec_driver_sql("BEGIN IMMEDIATE")
+def _lock_in_django(wrapper: Any) -> None:
+    """Begin anew what Django has begun without the lock, as it does by default."""
+    mode = getattr(wrapper, "transaction_mode", None)
+    if mode not in {"IMMEDIATE", "EXCLUSIVE"}:
+        wrapper.connection.execute("ROLLBACK")
+        wrapper.connection.execute("BEGIN IMMEDIATE")

@@ -118,8 +118,8 @@ class Verbs:
     def joined(self, connection: Any) -> SQLiteJoined:
         """Give the verbs inside the open transaction of *connection*.
 
-        It is a ``sqlite3.Connection``, or a ``Connection`` or ``Session`` of
-        SQLAlchemy over one, whose main database is the file of the store.
+        It is a ``sqlite3.Connection``, a ``Connection`` or ``Session`` of SQLAlchemy
+        over one, or Django's, whose main database is the file of the store.
         """
         return SQLiteJoined(connection, self._database)
 

@@ -4,7 +4,7 @@
 -- server's clock. Identities are compared byte by byte. Columns of fixed width
 -- stand first, so that nothing is lost to alignment.
 
-CREATE TABLE keyonce_records (
+CREATE TABLE IF NOT EXISTS keyonce_records (
     created_at FLOAT8 NOT NULL,
     claimed_at FLOAT8 NOT NULL,
     lease_for FLOAT8 NOT NULL,
@@ -32,26 +32,30 @@ CREATE TABLE keyonce_records (
     result BYTEA,
     PRIMARY KEY (scope, operation, key),
     CONSTRAINT keyonce_outcome CHECK ((status = 2) = (result IS NOT NULL))
-) WITH (autovacuum_vacuum_scale_factor = 0.05);
+);
 
+ALTER TABLE keyonce_records SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE keyonce_records ALTER COLUMN result SET STORAGE EXTERNAL;
 
 -- Finds what is due for purging.
-CREATE INDEX keyonce_due ON keyonce_records (expires_at)
+CREATE INDEX IF NOT EXISTS keyonce_due ON keyonce_records (expires_at)
     WHERE expires_at IS NOT NULL;
 
 -- Finds what runs, is stuck or is unknown. Of few values, so that its entries shrink.
-CREATE INDEX keyonce_open ON keyonce_records (status)
+CREATE INDEX IF NOT EXISTS keyonce_open ON keyonce_records (status)
     WHERE status IN (1, 3);
 
 -- Leases that were renewed: a row for each record at most, which counts while the
 -- record is this owner's. Written beside the record, so that a transaction that
 -- completes it is never in a renewal's way; the space left in a page is for the next.
-CREATE TABLE keyonce_renewals (
+CREATE TABLE IF NOT EXISTS keyonce_renewals (
     lease_until FLOAT8 NOT NULL,
     scope TEXT COLLATE "C" NOT NULL,
     operation TEXT COLLATE "C" NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
     owner BYTEA NOT NULL,
     PRIMARY KEY (scope, operation, key)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+);
+
+ALTER TABLE keyonce_renewals
+    SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);

@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What operators did to records. The rows outlive the records.
 
-CREATE TABLE keyonce_audits (
+CREATE TABLE IF NOT EXISTS keyonce_audits (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at FLOAT8 NOT NULL,
     actor TEXT NOT NULL,
@@ -14,4 +14,4 @@ CREATE TABLE keyonce_audits (
     before TEXT NOT NULL
 );
 
-CREATE INDEX keyonce_audited ON keyonce_audits (scope, operation, key);
+CREATE INDEX IF NOT EXISTS keyonce_audited ON keyonce_audits (scope, operation, key);

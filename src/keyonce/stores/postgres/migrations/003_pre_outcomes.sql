@@ -6,15 +6,15 @@
 -- Where the outcome of a completed record is when `result` is NULL: the instant at
 -- which it expired when it was kept. An earlier program may leave it behind in a
 -- record that has a `result` again, or is not completed: there it means nothing.
-ALTER TABLE keyonce_records ADD COLUMN kept_in FLOAT8;
+ALTER TABLE keyonce_records ADD COLUMN IF NOT EXISTS kept_in FLOAT8;
 
--- Weaker than before, so that no row needs to be looked at.
+-- Weaker than before.
 ALTER TABLE keyonce_records
-    DROP CONSTRAINT keyonce_outcome,
+    DROP CONSTRAINT IF EXISTS keyonce_outcome,
     ADD CONSTRAINT keyonce_outcome
-        CHECK ((status = 2) = (result IS NOT NULL) OR kept_in IS NOT NULL) NOT VALID;
+        CHECK ((status = 2) = (result IS NOT NULL) OR kept_in IS NOT NULL);
 
-CREATE TABLE keyonce_outcomes (
+CREATE TABLE IF NOT EXISTS keyonce_outcomes (
     kept_in FLOAT8 NOT NULL,
     mark INT8 NOT NULL,
     result BYTEA NOT NULL
@@ -23,11 +23,13 @@ CREATE TABLE keyonce_outcomes (
 ALTER TABLE keyonce_outcomes ALTER COLUMN result SET STORAGE EXTERNAL;
 
 -- Few expire in the same microsecond; and it grows at its end, so its pages are full.
-CREATE INDEX keyonce_kept ON keyonce_outcomes (kept_in);
+CREATE INDEX IF NOT EXISTS keyonce_kept ON keyonce_outcomes (kept_in);
 
 -- Whose outcome it is. The owner's token is in it, so that what a record pointed to
 -- is never found for the next owner of the same key.
-CREATE FUNCTION keyonce_mark(scope TEXT, operation TEXT, key TEXT, owner BYTEA)
+CREATE OR REPLACE FUNCTION keyonce_mark(
+    scope TEXT, operation TEXT, key TEXT, owner BYTEA
+)
 RETURNS INT8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT ('x' || encode(substring(sha256(
         convert_to(
@@ -41,7 +43,7 @@ $$;
 -- other; and whoever reads a record that keeps its outcome itself locks none. It is
 -- volatile to see what is committed now: who has waited for a record's lock reads the
 -- record of its last holder, whose outcome is younger than the statement's snapshot.
-CREATE FUNCTION keyonce_outcome_of(kept_in FLOAT8, mark INT8)
+CREATE OR REPLACE FUNCTION keyonce_outcome_of(kept_in FLOAT8, mark INT8)
 RETURNS BYTEA LANGUAGE plpgsql VOLATILE STRICT AS $$
 DECLARE
     found BYTEA;

@@ -2,4 +2,4 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What the work has noted of its finished parts, until it is completed.
 
-ALTER TABLE keyonce_records ADD COLUMN steps BYTEA;
+ALTER TABLE keyonce_records ADD COLUMN IF NOT EXISTS steps BYTEA;

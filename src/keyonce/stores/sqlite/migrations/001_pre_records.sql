@@ -4,8 +4,8 @@
 -- stay short. Instants are milliseconds since the epoch, or since the instant
 -- named before; leases are seconds, kept exactly.
 
-CREATE TABLE keyonce_records (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS keyonce_records (
+    id INTEGER NOT NULL PRIMARY KEY,
     scope TEXT NOT NULL,
     operation TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -26,13 +26,13 @@ CREATE TABLE keyonce_records (
     fields BLOB,
     reference TEXT,
     reason TEXT,
-    UNIQUE (scope, operation, key)
+    CONSTRAINT keyonce_identity UNIQUE (scope, operation, key)
 );
 
 -- Finds what is due for purging and what is stuck, and counts without reading rows.
-CREATE INDEX keyonce_upkeep ON keyonce_records (status, expires_at);
+CREATE INDEX IF NOT EXISTS keyonce_upkeep ON keyonce_records (status, expires_at);
 
-CREATE TABLE keyonce_results (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS keyonce_results (
+    id INTEGER NOT NULL PRIMARY KEY,
     result BLOB NOT NULL
 );

@@ -2,8 +2,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What operators did to records. The rows outlive the records.
 
-CREATE TABLE keyonce_audits (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS keyonce_audits (
+    id INTEGER NOT NULL PRIMARY KEY,
     at INTEGER NOT NULL,
     actor TEXT NOT NULL,
     action TEXT NOT NULL,
@@ -14,4 +14,4 @@ CREATE TABLE keyonce_audits (
     before TEXT NOT NULL
 );
 
-CREATE INDEX keyonce_audited ON keyonce_audits (scope, operation, key);
+CREATE INDEX IF NOT EXISTS keyonce_audited ON keyonce_audits (scope, operation, key);
