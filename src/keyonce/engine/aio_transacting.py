@@ -101,7 +101,7 @@ class AsyncWorkTransaction:
         if error is not None:
             await self._undo()
             if self._transaction.repeats(error):
-                raise conflict() from error
+                raise conflict(undone=self.ours) from error
             return
         try:
             self._ledger.check_completed()

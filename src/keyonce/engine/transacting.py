@@ -100,7 +100,7 @@ class WorkTransaction:
         if error is not None:
             self._undo()
             if self._transaction.repeats(error):
-                raise conflict() from error
+                raise conflict(undone=self.ours) from error
             return
         try:
             self._ledger.check_completed()

@@ -273,8 +273,13 @@ def not_ours(name: str) -> ConfigurationError:
     )
 
 
-def conflict() -> Conflict:
-    """Say that the whole may be run again."""
+def conflict(*, undone: bool = True) -> Conflict:
+    """Say that the whole may be run again; *undone* unless that is its owner's to do."""
+    if not undone:
+        return Conflict(
+            "Other transactions got in the way of this one. Roll it back, and try "
+            "again: the key is free."
+        )
     return Conflict(
         "Other transactions got in the way of this one. All of it is undone, and the "
         "key is free: try again."
