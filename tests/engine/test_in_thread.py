@@ -107,7 +107,7 @@ async def test_the_loop_goes_on_where_the_thread_left_off(guard):
 
 
 async def test_a_reference_is_written_down_at_once(guard):
-    seen = []
+    seen: list[str | None] = []
 
     def work() -> None:
         current_work().reference("order 7")
@@ -311,7 +311,10 @@ async def test_a_transaction_commits_effect_and_outcome(exact):
     assert {"order": 1} == await order() == await order()
     assert 1 == count(connect)
     found = await guard.find(ORDER)
-    assert (Status.COMPLETED, "order 7") == (found.record.status, found.record.reference)
+    assert (Status.COMPLETED, "order 7") == (
+        found.record.status,
+        found.record.reference,
+    )
 
 
 async def test_what_raises_in_a_transaction_is_undone(exact):

@@ -23,6 +23,11 @@ from keyonce.testing.faults import Fault, FaultPlan, FaultyStore
 SAID = ((b"keyonce-outcome", b"unknown"), (b"keyonce-reference", b"ch_123"))
 
 
+def started(_status, _headers, _exc_info=None, /):
+    """Take the head of an answer, as a server does."""
+    return lambda _data: None
+
+
 def posted(store):
     """Have a handler say over WSGI that it does not know how it ended."""
 
@@ -46,7 +51,7 @@ def posted(store):
         "wsgi.input": io.BytesIO(),
     }
     try:
-        answer = guarded(environ, lambda status, headers, exc_info=None: None)
+        answer = guarded(environ, started)
         b"".join(answer)
         getattr(answer, "close", lambda: None)()
     finally:

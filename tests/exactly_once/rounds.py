@@ -17,6 +17,7 @@ import random
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,9 +110,9 @@ def everywhere(stack: ExitStack) -> Iterator[tuple[str, Callable[[], str]]]:
         if shop in ON_POSTGRES:
             yield kind, lambda: server.url(server.new_database())
         elif shop in ON_MARIADB:
-            yield kind, lambda kind=kind: mariadb.database(kind.lower())
+            yield kind, partial(mariadb.database, kind.lower())
         else:
-            yield kind, lambda kind=kind: on_disk(folder / f"{kind}.db")
+            yield kind, partial(on_disk, folder / f"{kind}.db")
     yield CONTROL, lambda: on_disk(folder / "apart.db")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -38,28 +39,23 @@ class CancelledAt:
     def __init__(self, work, nth):
         self._work, self._nth = work, nth
         self.met = 0
-        self.points = []
-
-    def at(self, point):
-        self.points.append(point)
 
     def __await__(self):
         inner = self._work.__await__()
-        step = lambda: inner.send(None)  # noqa: E731
+        step = partial(inner.send, None)
         while True:
             try:
                 waits_for = step()
             except StopIteration as end:
                 return end.value
             self.met += 1
-            if self.met == self._nth:
-                asyncio.current_task().cancel()
+            task = asyncio.current_task()
+            if self.met == self._nth and task is not None:
+                task.cancel()
             try:
-                sent = yield waits_for
+                step = partial(inner.send, (yield waits_for))
             except BaseException as error:  # noqa: BLE001 - the work's to hear
-                step = lambda error=error: inner.throw(error)  # noqa: E731
-            else:
-                step = lambda sent=sent: inner.send(sent)  # noqa: E731
+                step = partial(inner.throw, error)
 
 
 def kept(shop):
@@ -134,7 +130,7 @@ def test_all_of_it_or_nothing(shop, url, form):
     for number in range(MOST):
         nth += 1
         key = f"o-{number}"
-        points = []
+        points: list[str] = []
         work = CancelledAt(shop.placed(key, form, points.append), nth)
 
         async def whole(work=work):

@@ -47,7 +47,7 @@ def connected(url: str) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
         shop = object.__new__(PyMySQL)
         shop.url = url
         opened = shop.connect()
-        opened.autocommit(True)  # noqa: FBT003 - PyMySQL's own
+        opened.autocommit(True)
 
     def run(sql: str) -> list[tuple[Any, ...]]:
         cursor = opened.cursor()

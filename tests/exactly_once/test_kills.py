@@ -13,7 +13,14 @@ import sys
 import pytest
 
 from tests.exactly_once.rounds import CONTROL, ENDS, on_disk
-from tests.exactly_once.shops import KINDS, ON_MARIADB, ON_POSTGRES, ON_SQLITE, TABLE, ask
+from tests.exactly_once.shops import (
+    KINDS,
+    ON_MARIADB,
+    ON_POSTGRES,
+    ON_SQLITE,
+    TABLE,
+    ask,
+)
 
 PATIENCE = 110
 

@@ -68,7 +68,7 @@ def test_a_commit_that_never_arrived_frees_the_key(far, url, relay, form):
         if point == "completed":
             relay.lose_next_question()
 
-    with pytest.raises(Exception) as raised:  # noqa: B017 - the driver's own
+    with pytest.raises(Exception) as raised:
         far.order("o-1", form, at)
 
     assert not isinstance(raised.value, IdempotencyError)
@@ -84,7 +84,7 @@ def test_the_owners_lost_commit_that_was_carried_out_counts(far, url, relay):
         if point == "completed":
             relay.cut_next_reply()
 
-    with pytest.raises(Exception) as raised:  # noqa: B017 - the driver's own
+    with pytest.raises(Exception) as raised:
         far.order("o-1", FORMS[2], at)
 
     assert not isinstance(raised.value, IdempotencyError)
@@ -99,7 +99,7 @@ def test_the_owners_commit_that_never_arrived_leaves_nothing(far, url, relay):
         if point == "completed":
             relay.lose_next_question()
 
-    with pytest.raises(Exception) as raised:  # noqa: B017 - the driver's own
+    with pytest.raises(Exception) as raised:
         far.order("o-1", FORMS[2], at)
 
     assert not isinstance(raised.value, IdempotencyError)

@@ -89,7 +89,9 @@ def test_a_step_inside_a_transaction(shop, url, form):
 
     at = doing(shop, "effects", lambda work, _: work.step("charge", charge))
 
-    refused(shop, url, ConfigurationError, "'charge' was taken inside", form=form, at=at)
+    refused(
+        shop, url, ConfigurationError, "'charge' was taken inside", form=form, at=at
+    )
 
     placed(shop, url, form)
 

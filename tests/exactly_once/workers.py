@@ -25,7 +25,15 @@ from typing import Any, NamedTuple, Self
 from keyonce.core.errors import InProgress, SafeToRetry
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.policy import Policy
-from tests.exactly_once.shops import FORMS, KINDS, Hook, Sqlite3, effect, nothing, second
+from tests.exactly_once.shops import (
+    FORMS,
+    KINDS,
+    Hook,
+    Sqlite3,
+    effect,
+    nothing,
+    second,
+)
 
 AT_ONCE = 3
 PATIENCE = 90.0

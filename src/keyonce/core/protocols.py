@@ -300,7 +300,7 @@ class AsyncTransaction(Protocol):
         """Undo what ``begin`` began."""
 
     def repeats(self, error: BaseException) -> bool:
-        """Whether *error* says that the same may do when all is undone and run again."""
+        """Whether *error* says that the same may do, undone and run again."""
 
 
 class AsyncJoiningStore(AsyncStore, Protocol):

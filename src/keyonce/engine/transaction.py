@@ -274,7 +274,7 @@ def not_ours(name: str) -> ConfigurationError:
 
 
 def conflict(*, undone: bool = True) -> Conflict:
-    """Say that the whole may be run again; *undone* unless that is its owner's to do."""
+    """Say that the whole may be run again; not *undone*: that is its owner's to do."""
     if not undone:
         return Conflict(
             "Other transactions got in the way of this one. Roll it back, and try "
