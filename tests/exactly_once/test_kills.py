@@ -22,7 +22,10 @@ from tests.exactly_once.shops import (
     ask,
 )
 
-PATIENCE = 110
+PATIENCE = 280
+
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def played(request, places, rounds):
