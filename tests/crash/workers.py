@@ -55,6 +55,8 @@ class Answer(NamedTuple):
 class Worker:
     """One process that serves, and stops where it is told to."""
 
+    program = "tests.crash.app"
+
     def __init__(self, settings: dict[str, Any], log: Path) -> None:
         report, self._report = os.pipe()
         self._go_on, go_on = os.pipe()
@@ -70,7 +72,7 @@ class Worker:
                 self._process = subprocess.Popen(
                     [
                         sys.executable,
-                        *("-m", "tests.crash.app"),
+                        *("-m", self.program),
                         json.dumps(settings | fds),
                     ],
                     pass_fds=list(fds.values()),

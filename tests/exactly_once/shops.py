@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A shop whose orders are rows beside the records, over each driver in turn.
 
-An order is placed in one of three forms; at each point on the way *at* is called,
-which may raise, or end the process.
+An order is two rows, placed in one of three forms. At each point on the way *at* is
+called, which may raise, end the process, or give what is to be done there as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,12 +28,21 @@ from keyonce.stores.url import open_async_store, open_store
 
 EXACT = Policy(guarantee=Guarantee.EXACTLY_ONCE, lease=timedelta(seconds=1))
 FORMS = ("connection given", "own block", "own transaction")
-POINTS = ("called", "begun", "effect", "completed", "committed")
+POINTS = ("called", "begun", "effect", "effects", "completed", "committed")
 TABLE = "CREATE TABLE orders (name VARCHAR(100))"
+
+#: What is called at a point. It gives SQL to run there, and functions to call with
+#: the connection; of an AsyncShop, their answers are awaited where they can be.
+Hook = Callable[[str], Iterable[Any] | None]
 
 
 def effect(key: str) -> str:
     return f"INSERT INTO orders (name) VALUES ('{key}')"
+
+
+def second(key: str) -> str:
+    """Name the second row of an order."""
+    return f"{key}, paid"
 
 
 def nothing(_point: str) -> None:
@@ -62,11 +73,9 @@ class Shop:
     def rollback(self, connection: Any) -> None:
         connection.rollback()
 
-    def order(
-        self, key: str, form: str = FORMS[0], at: Callable[[str], None] = nothing
-    ) -> Any:
+    def order(self, key: str, form: str = FORMS[0], at: Hook = nothing) -> Any:
         """Place the order *key*, once."""
-        given = {"connection": self.connect} if form == FORMS[0] else {}
+        given = {"connection": lambda: self._fresh(at)} if form == FORMS[0] else {}
         place = {
             FORMS[0]: self._given,
             FORMS[1]: self._block,
@@ -79,30 +88,44 @@ class Shop:
         )  # fmt: skip
         return guarded(place)(key, at)
 
-    def _given(self, connection: Any, key: str, at: Callable[[str], None]) -> Any:
-        self.runs += 1
-        at("begun")
-        self.run(connection, effect(key))
-        at("effect")
-        current_work().complete({"order": key})
-        at("completed")
-        return None
-
-    def _block(self, key: str, at: Callable[[str], None]) -> Any:
+    @contextmanager
+    def _fresh(self, at: Hook) -> Iterator[Any]:
         at("called")
-        with self.connect() as connection:
+        try:
+            with self.connect() as connection:
+                yield connection
+                at("committed")
+        finally:
+            at("left")
+
+    def _given(self, connection: Any, key: str, at: Hook) -> Any:
+        self.runs += 1
+        self._there(connection, at, "begun")
+        self.run(connection, effect(key))
+        self._there(connection, at, "effect")
+        self.run(connection, effect(second(key)))
+        self._there(connection, at, "effects")
+        current_work().complete({"order": key})
+        self._there(connection, at, "completed")
+
+    def _there(self, connection: Any, at: Hook, point: str) -> None:
+        for todo in at(point) or ():
+            if isinstance(todo, str):
+                self.run(connection, todo)
+            else:
+                todo(connection)
+
+    def _block(self, key: str, at: Hook) -> Any:
+        with self._fresh(at) as connection:
             with current_work().transaction(connection):
                 self._given(connection, key, at)
-            at("committed")
 
-    def _own(self, key: str, at: Callable[[str], None]) -> Any:
-        at("called")
-        with self.connect() as connection:
+    def _own(self, key: str, at: Hook) -> Any:
+        with self._fresh(at) as connection:
             self.begin(connection)
             with current_work().transaction(connection):
                 self._given(connection, key, at)
             self.commit(connection)
-            at("committed")
 
     def close(self) -> None:
         self.guard.close()
@@ -137,11 +160,13 @@ class AsyncShop:
     async def rollback(self, connection: Any) -> None:
         await connection.rollback()
 
-    def order(
-        self, key: str, form: str = FORMS[0], at: Callable[[str], None] = nothing
-    ) -> Any:
+    def order(self, key: str, form: str = FORMS[0], at: Hook = nothing) -> Any:
         """Place the order *key*, once."""
-        given = {"connection": self.connect} if form == FORMS[0] else {}
+        return self.runner.run(self.placed(key, form, at))
+
+    async def placed(self, key: str, form: str = FORMS[0], at: Hook = nothing) -> Any:
+        """Place it on the loop that runs."""
+        given = {"connection": lambda: self._fresh(at)} if form == FORMS[0] else {}
         place = {
             FORMS[0]: self._given,
             FORMS[1]: self._block,
@@ -152,31 +177,48 @@ class AsyncShop:
             "order", key=lambda key, _: key, fingerprint=lambda key, _: key,
             policy=EXACT, **given,
         )  # fmt: skip
-        return self.runner.run(guarded(place)(key, at))
+        return await guarded(place)(key, at)
 
-    async def _given(self, connection: Any, key: str, at: Callable[[str], None]) -> Any:
-        self.runs += 1
-        at("begun")
-        await self.run(connection, effect(key))
-        at("effect")
-        await current_async_work().complete({"order": key})
-        at("completed")
-
-    async def _block(self, key: str, at: Callable[[str], None]) -> Any:
+    @asynccontextmanager
+    async def _fresh(self, at: Hook) -> AsyncIterator[Any]:
         at("called")
-        async with self.connect() as connection:
+        try:
+            async with self.connect() as connection:
+                yield connection
+                at("committed")
+        finally:
+            at("left")
+
+    async def _given(self, connection: Any, key: str, at: Hook) -> Any:
+        self.runs += 1
+        await self._there(connection, at, "begun")
+        await self.run(connection, effect(key))
+        await self._there(connection, at, "effect")
+        await self.run(connection, effect(second(key)))
+        await self._there(connection, at, "effects")
+        await current_async_work().complete({"order": key})
+        await self._there(connection, at, "completed")
+
+    async def _there(self, connection: Any, at: Hook, point: str) -> None:
+        for todo in at(point) or ():
+            if isinstance(todo, str):
+                await self.run(connection, todo)
+                continue
+            doing = todo(connection)
+            if inspect.isawaitable(doing):
+                await doing
+
+    async def _block(self, key: str, at: Hook) -> Any:
+        async with self._fresh(at) as connection:
             async with current_async_work().transaction(connection):
                 await self._given(connection, key, at)
-            at("committed")
 
-    async def _own(self, key: str, at: Callable[[str], None]) -> Any:
-        at("called")
-        async with self.connect() as connection:
+    async def _own(self, key: str, at: Hook) -> Any:
+        async with self._fresh(at) as connection:
             await self.begin(connection)
             async with current_async_work().transaction(connection):
                 await self._given(connection, key, at)
             await self.commit(connection)
-            at("committed")
 
     def close(self) -> None:
         self.runner.run(self.guard.close())
@@ -185,17 +227,23 @@ class AsyncShop:
 
 
 class Sqlite3(Shop):
+    patience = 5.0
+
     def connect(self) -> Any:
-        return closing(sqlite3.connect(self.url.removeprefix("sqlite:///")))
+        file = self.url.removeprefix("sqlite:///")
+        return closing(sqlite3.connect(file, timeout=self.patience))
 
     def begin(self, connection: Any) -> None:
         connection.execute("BEGIN IMMEDIATE")
 
 
 class AsyncSqlite3(AsyncShop):
+    patience = 5.0
+
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Any]:
-        with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as mine:
+        file = self.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(file, timeout=self.patience)) as mine:
             yield mine
 
     async def run(self, connection: Any, sql: str) -> None:
@@ -212,12 +260,22 @@ class AsyncSqlite3(AsyncShop):
 
 
 class SessionOnSqlite(Shop):
-    def connect(self) -> Any:
+    scheme = "sqlite:"
+    patience: float | None = None
+
+    @cached_property
+    def engine(self) -> Any:
         from sqlalchemy import create_engine
-        from sqlalchemy.orm import Session
         from sqlalchemy.pool import NullPool
 
-        return Session(create_engine(self.url, poolclass=NullPool))
+        url = self.scheme + self.url.partition(":")[2]
+        given = {} if self.patience is None else {"timeout": self.patience}
+        return create_engine(url, poolclass=NullPool, connect_args=given)
+
+    def connect(self) -> Any:
+        from sqlalchemy.orm import Session
+
+        return Session(self.engine)
 
     def run(self, connection: Any, sql: str) -> None:
         from sqlalchemy import text
@@ -229,22 +287,24 @@ class SessionOnSqlite(Shop):
 
 
 class SessionOnPostgres(SessionOnSqlite):
-    def connect(self) -> Any:
-        from sqlalchemy import create_engine
-        from sqlalchemy.orm import Session
-        from sqlalchemy.pool import NullPool
-
-        url = self.url.replace("postgresql:", "postgresql+psycopg:")
-        return Session(create_engine(url, poolclass=NullPool))
+    scheme = "postgresql+psycopg:"
 
 
 class AsyncSessionOnPostgres(AsyncShop):
-    def connect(self) -> Any:
-        from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+    scheme = "postgresql+asyncpg:"
+
+    @cached_property
+    def engine(self) -> Any:
+        from sqlalchemy.ext.asyncio import create_async_engine
         from sqlalchemy.pool import NullPool
 
-        url = self.url.replace("postgresql:", "postgresql+asyncpg:")
-        return AsyncSession(create_async_engine(url, poolclass=NullPool))
+        url = self.scheme + self.url.partition(":")[2]
+        return create_async_engine(url, poolclass=NullPool)
+
+    def connect(self) -> Any:
+        from sqlalchemy.ext.asyncio import AsyncSession
+
+        return AsyncSession(self.engine)
 
     async def run(self, connection: Any, sql: str) -> None:
         from sqlalchemy import text
@@ -256,31 +316,15 @@ class AsyncSessionOnPostgres(AsyncShop):
 
 
 class AsyncSessionOnPsycopg(AsyncSessionOnPostgres):
-    def connect(self) -> Any:
-        from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-        from sqlalchemy.pool import NullPool
-
-        url = self.url.replace("postgresql:", "postgresql+psycopg:")
-        return AsyncSession(create_async_engine(url, poolclass=NullPool))
+    scheme = "postgresql+psycopg:"
 
 
 class SessionOnMariaDB(SessionOnSqlite):
-    def connect(self) -> Any:
-        from sqlalchemy import create_engine
-        from sqlalchemy.orm import Session
-        from sqlalchemy.pool import NullPool
-
-        url = self.url.replace("mysql:", "mysql+pymysql:")
-        return Session(create_engine(url, poolclass=NullPool))
+    scheme = "mysql+pymysql:"
 
 
 class AsyncSessionOnMariaDB(AsyncSessionOnPostgres):
-    def connect(self) -> Any:
-        from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-        from sqlalchemy.pool import NullPool
-
-        url = self.url.replace("mysql:", "mysql+asyncmy:")
-        return AsyncSession(create_async_engine(url, poolclass=NullPool))
+    scheme = "mysql+asyncmy:"
 
 
 class DjangoOnSqlite(Shop):
@@ -432,5 +476,7 @@ def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 def orders(url: str, key: str) -> int:
-    """How many orders of that *key* there are."""
-    return int(ask(url, f"SELECT count(*) FROM orders WHERE name = '{key}'")[0][0])
+    """How many orders of that *key* there are; each of their effects has to be there."""
+    found = dict(ask(url, "SELECT name, count(*) FROM orders GROUP BY name"))
+    assert found.get(key) == found.get(second(key)), found
+    return int(found.get(key, 0))

@@ -32,9 +32,13 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """Nobody can say whether the work was done: the guarantee decides."""
+    """Nobody can say whether the work was done: the guarantee decides.
+
+    *reference* is what it says it has brought about, for whoever looks.
+    """
 
     reason: str
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

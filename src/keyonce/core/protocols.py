@@ -257,9 +257,10 @@ class Transaction(Protocol):
         """Undo what ``begin`` began."""
 
     def repeats(self, error: BaseException) -> bool:
-        """Whether *error* says that all is undone, and may do when it is run again.
+        """Whether *error* says that the same may do when all is undone and run again.
 
-        That is a serialization failure, a deadlock, or a file that is busy.
+        That is a serialization failure, a deadlock, a lock not got in time, or a file
+        that is busy.
         """
 
 
@@ -307,7 +308,7 @@ class AsyncTransaction(Protocol):
         """Undo what ``begin`` began."""
 
     def repeats(self, error: BaseException) -> bool:
-        """Whether *error* says that all is undone, and may do when it is run again."""
+        """Whether *error* says that the same may do, undone and run again."""
 
 
 class AsyncJoiningStore(AsyncStore, Protocol):

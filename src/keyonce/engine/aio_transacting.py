@@ -44,7 +44,10 @@ class AsyncDesk:
 
 
 class AsyncWorkTransaction:
-    """WorkTransaction for event loops. A commit is carried through when cancelled."""
+    """WorkTransaction for event loops.
+
+    When cancelled, a begin is carried through and undone, a commit carried through.
+    """
 
     def __init__(self, desk: AsyncDesk, ledger: Ledger, connection: Any) -> None:
         """Use *connection*; nothing begins before the block."""
@@ -63,13 +66,13 @@ class AsyncWorkTransaction:
             SafeToRetry: another program holds the file; the key will be free.
         """
         place = current_place()
-        self._ledger.open(step="" if place is None else place.step)
+        self._ledger.open(self, step="" if place is None else place.step)
         try:
             self.ours = not await self._transaction.is_open()
             if self.ours:
-                await self._transaction.begin()
+                await uninterrupted(self._transaction.begin())
         except BaseException as error:
-            self._ledger.closed()
+            await self._undo()
             if self._transaction.repeats(error):
                 raise conflict() from error
             raise
@@ -101,7 +104,7 @@ class AsyncWorkTransaction:
         if error is not None:
             await self._undo()
             if self._transaction.repeats(error):
-                raise conflict() from error
+                raise conflict(undone=self.ours) from error
             return
         try:
             self._ledger.check_completed()

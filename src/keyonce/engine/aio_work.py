@@ -75,9 +75,7 @@ class AsyncWork(Handle):
         Raises:
             ConfigurationError: the store or the connection cannot do that.
         """
-        opened = AsyncWorkTransaction(self._desk, self.ledger, connection)
-        self.ledger.block = opened
-        return opened
+        return AsyncWorkTransaction(self._desk, self.ledger, connection)
 
     async def complete(
         self,

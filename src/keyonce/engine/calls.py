@@ -362,7 +362,9 @@ def _check(
             )
     if policy.mode != Rollout():
         raise ConfigurationError(
-            f"{name!r}: a rollout by stages is for requests over HTTP. Leave mode out."
+            f"{name!r}: a rollout by stages is for requests and messages. What a "
+            "function does under a lease (its steps, its transaction) has no meaning "
+            "without one: leave mode out."
         )
 
 

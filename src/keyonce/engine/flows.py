@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core.decide import Incomparable, InFlight, Mismatch, Proceed, decide
 from keyonce.core.ending import Committed, Free, Keep, Park, Unclear
 from keyonce.core.errors import LeaseLost, RecordUnreadable, StoreUnavailable
-from keyonce.core.model import Claim, Completion, Lease
+from keyonce.core.model import Claim, Completion, Lease, Note
 from keyonce.core.states import Status
 from keyonce.core.steps import read_steps
 from keyonce.core.transitions import grace
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
-    from keyonce.core.model import Attempt, Claimed, Fingerprint, Note, Record
+    from keyonce.core.model import Attempt, Claimed, Fingerprint, Record
     from keyonce.core.policy import Terms
     from keyonce.engine.commands import Command, LateCommand, StoreCommand
     from keyonce.engine.flight import Seat
@@ -306,6 +306,9 @@ def finish(
         return Stored(ending.record)
     command = ending_command(lease, ending, terms)
     try:
+        if isinstance(ending, Unclear) and ending.reference is not None:
+            note = Note(lease.identity, lease.owner, reference=ending.reference)
+            yield from insist(NoteKey(note), give_up_at)
         answer = yield from insist(command, give_up_at)
     except StoreUnavailable:
         return Unrecorded()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from keyonce.core.errors import ConfigurationError, LeaseLost
@@ -104,6 +105,11 @@ class Handle:
     def _take(self, rule: str | StepRule, fn: Callable[..., Any]) -> Taking:
         """Look a step up before it runs."""
         rule = rule_of(rule)
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            raise ConfigurationError(
+                f"Step {rule.name!r} is a generator function: it has no one result to "
+                "keep. Return a list, or step through the function that consumes it."
+            )
         inside = current_place()
         if inside is not None and inside.step and inside.lease == self._lease:
             raise ConfigurationError(

@@ -63,13 +63,13 @@ class WorkTransaction:
             SafeToRetry: another program holds the file; the key will be free.
         """
         place = current_place()
-        self._ledger.open(step="" if place is None else place.step)
+        self._ledger.open(self, step="" if place is None else place.step)
         try:
             self.ours = not self._transaction.is_open()
             if self.ours:
                 self._transaction.begin()
         except BaseException as error:
-            self._ledger.closed()
+            self._undo()
             if self._transaction.repeats(error):
                 raise conflict() from error
             raise
@@ -101,7 +101,7 @@ class WorkTransaction:
         if error is not None:
             self._undo()
             if self._transaction.repeats(error):
-                raise conflict() from error
+                raise conflict(undone=self.ours) from error
             return
         try:
             self._ledger.check_completed()

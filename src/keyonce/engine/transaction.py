@@ -61,8 +61,8 @@ class Ledger:
         self.reference: str | None = None
         self.block: Any = None  # through which the outcome is given
 
-    def open(self, *, step: str) -> None:
-        """Begin a transaction.
+    def open(self, block: Any, *, step: str) -> None:
+        """Begin a transaction, through *block*.
 
         Raises:
             ConfigurationError: there is one already, or this is inside a step.
@@ -77,7 +77,7 @@ class Ledger:
                 "This work has a transaction already: one execution commits its effect "
                 "and its outcome once. Put all of it into one transaction."
             )
-        self.stage = Stage.OPEN
+        self.stage, self.block = Stage.OPEN, block
 
     def closed(self) -> None:
         """Take note that the transaction was rolled back."""
@@ -273,8 +273,13 @@ def not_ours(name: str) -> ConfigurationError:
     )
 
 
-def conflict() -> Conflict:
-    """Say that the whole may be run again."""
+def conflict(*, undone: bool = True) -> Conflict:
+    """Say that the whole may be run again; not *undone*: that is its owner's to do."""
+    if not undone:
+        return Conflict(
+            "Other transactions got in the way of this one. Roll it back, and try "
+            "again: the key is free."
+        )
     return Conflict(
         "Other transactions got in the way of this one. All of it is undone, and the "
         "key is free: try again."

@@ -74,9 +74,7 @@ class Work(Handle):
         Raises:
             ConfigurationError: the store or the connection cannot do that.
         """
-        opened = WorkTransaction(self._desk, self.ledger, connection)
-        self.ledger.block = opened
-        return opened
+        return WorkTransaction(self._desk, self.ledger, connection)
 
     def complete(
         self,

@@ -72,9 +72,9 @@ def ending(
     if steering.outcome is Steered.RELEASE:
         return Free("steered")
     if steering.outcome is Steered.UNKNOWN:
-        return _unclear(policy, "steered")
+        return _unclear(policy, "steered", steering.reference)
     if steering.outcome is None:
-        failed = _failed(status, policy, behind_proxy=behind_proxy)
+        failed = _failed(status, policy, steering, behind_proxy=behind_proxy)
         if failed is not None:
             return failed
     bound = policy.max_response
@@ -96,7 +96,9 @@ def _result(
     return StoredResult(answer.status, headers, body, kept, size)
 
 
-def _failed(status: int, policy: Policy, *, behind_proxy: bool) -> Ending | None:
+def _failed(
+    status: int, policy: Policy, steering: Steering, *, behind_proxy: bool
+) -> Ending | None:
     if policy.guarantee is Guarantee.EXACTLY_ONCE and status >= _CLIENT_ERROR:
         return Free(f"status-{status}")
     if status < SERVER_ERROR:
@@ -104,12 +106,14 @@ def _failed(status: int, policy: Policy, *, behind_proxy: bool) -> Ending | None
     if policy.guarantee.runs_again:
         return Free(f"status-{status}")
     if policy.reconcile is not None or (behind_proxy and status in _BROKEN_UPSTREAM):
-        return Unclear(f"status-{status}")
+        return Unclear(f"status-{status}", steering.reference)
     return None
 
 
-def _unclear(policy: Policy, reason: str) -> Ending:
-    return Free(reason) if policy.guarantee.runs_again else Unclear(reason)
+def _unclear(policy: Policy, reason: str, reference: str | None = None) -> Ending:
+    if policy.guarantee.runs_again:
+        return Free(reason)
+    return Unclear(reason, reference)
 
 
 def raised(

@@ -10,7 +10,7 @@ from keyonce.stores.django import DjangoTransaction, is_of_django, wrapper_of
 from keyonce.stores.mysql.handed_in import is_of_sqlalchemy
 from keyonce.stores.mysql.joining import IN_TRANSACTION
 from keyonce.stores.mysql.seats import seat_of
-from keyonce.stores.mysql.translate import CONFLICTS, code_of
+from keyonce.stores.mysql.translate import CONFLICTS, LOCK_WAIT, LOCKED, code_of
 from keyonce.stores.transaction import CoreTransaction
 
 if TYPE_CHECKING:
@@ -55,5 +55,9 @@ def transaction_of(given: Any) -> Transaction:
 
 
 def repeats(error: BaseException) -> bool:
-    """Whether all is undone, and may do when it is run again."""
-    return code_of(error) in CONFLICTS
+    """Whether all may do when it is undone and run again.
+
+    After a conflict the server has undone it. After a lock that was not got in time it
+    has undone the one statement, and whoever began the transaction undoes the rest.
+    """
+    return code_of(error) in {*CONFLICTS, LOCK_WAIT, LOCKED}

@@ -18,8 +18,9 @@ from keyonce.stores.transaction import AsyncCoreTransaction, CoreTransaction
 if TYPE_CHECKING:
     from keyonce.core.protocols import AsyncTransaction, Transaction
 
-# Serialization failure, deadlock: the server has rolled back.
-REPEATS: Final = {"40001", "40P01"}
+# Serialization failure, deadlock, a lock not got in time: the server goes on with
+# nothing but a rollback.
+REPEATS: Final = {"40001", "40P01", "55P03"}
 
 
 def repeats(error: BaseException) -> bool:
