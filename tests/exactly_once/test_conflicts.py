@@ -203,12 +203,15 @@ ON = {
         "1205": held,
     },
 }
+# Django asks for READ COMMITTED, where nobody is overtaken.
+NEVER = {("DjangoOnMariaDB", "1020")}
 ALL = [
     pytest.param(name, conflict, id=f"{name}-{code}", marks=pytest.mark.servers)
     for name, kind in KINDS.items()
     for kinds, conflicts in ON.items()
     if kind in kinds
     for code, conflict in conflicts.items()
+    if (name, code) not in NEVER
 ]
 
 
