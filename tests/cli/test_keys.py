@@ -285,6 +285,38 @@ def test_what_is_clear_is_not_settled(shop, state):
     assert [] == shop.store.audits()
 
 
+def test_forget_takes_the_record_of_ended_work_away(shop):
+    identity = shop.completed("pay-1")
+
+    ran = shop.run("keys", "forget", "pay-1", "--reason", "refunded", "--actor", "kim")
+
+    assert (0, "The key is forgotten: the next attempt runs.\n") == (ran.code, ran.out)
+    assert shop.store.find(identity) is None
+    assert [("kim", "forget", "refunded", "completed")] == [
+        (row.actor, row.action, row.reason, row.before) for row in shop.store.audits()
+    ]
+
+
+def test_forget_tells_programs_what_it_took_away(shop):
+    shop.completed("pay-1")
+
+    ran = shop.run("keys", "forget", "pay-1", "--reason", "refunded", "--json")
+
+    gone = ran.json["forgotten"]
+    assert ("pay-1", "completed") == (gone["key"], gone["stored_status"])
+
+
+@pytest.mark.parametrize("state", ["claim", "unknown"])
+def test_what_has_not_ended_is_not_forgotten(shop, state):
+    getattr(shop, state)("pay-1")
+
+    ran = shop.run("keys", "forget", "pay-1", "--reason", "because")
+
+    assert 1 == ran.code
+    assert "resolve or release it" in ran.err
+    assert [] == shop.store.audits()
+
+
 def test_the_actor_is_whoever_the_system_knows(shop, monkeypatch):
     monkeypatch.setenv("LOGNAME", "sam")
     shop.unknown("pay-1")

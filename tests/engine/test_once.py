@@ -26,6 +26,7 @@ from keyonce.core.errors import (
     ResultNotEncodable,
     ResultNotKept,
     SafeToRetry,
+    SettlementRefused,
     StoreUnavailable,
     WorkFailed,
 )
@@ -35,11 +36,12 @@ from keyonce.core.policy import Policy
 from keyonce.core.rollout import Rollout, Stage
 from keyonce.core.states import Status
 from keyonce.engine.aio import AsyncGuard
+from keyonce.engine.current import current_downstream_key
 from keyonce.engine.sync import Guard
 from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
 from keyonce.telemetry.logs import KeyFilter
 from keyonce.telemetry.prometheus import PrometheusObserver
-from keyonce.testing.faults import Fault
+from keyonce.testing.faults import Fault, Mishap
 from tests.engine.works import LEAST, MOST, RESUME, Place
 
 GUARANTEES = [MOST, LEAST, RESUME]
@@ -141,6 +143,121 @@ class TestResults:
 
     def test_before_the_first_call_a_key_has_no_status(self, place):
         assert place.once(counting()[1]).status("order-1") is None
+
+
+class TestForgetting:
+    def test_lets_the_next_call_run(self, place):
+        runs, work = counting()
+        pay = place.once(work)
+        pay("order-1")
+
+        assert pay.forget("the wrong currency", "order-1") is True
+
+        assert pay.status("order-1") is None
+        pay("order-1")
+        assert ["order-1"] * 2 == runs
+
+    def test_is_in_the_audit(self, place):
+        pay = place.once(counting()[1])
+        pay("order-1")
+
+        pay.forget(" the wrong currency ", "order-1")
+
+        [row] = place.memory.audits()
+        assert ("code of 'pay'", "forget", "the wrong currency", "completed") == (
+            row.actor,
+            row.action,
+            row.reason,
+            row.before,
+        )
+
+    def test_of_what_never_ran_says_so(self, place):
+        pay = place.once(counting()[1])
+
+        assert pay.forget("the wrong currency", "order-1") is False
+        assert [] == place.memory.audits()
+
+    def test_says_why(self, place):
+        pay = place.once(counting()[1])
+        pay("order-1")
+
+        with pytest.raises(ConfigurationError, match="why"):
+            pay.forget("  ", "order-1")
+        assert Status.COMPLETED is pay.status("order-1")
+
+    def test_is_not_for_what_nobody_knows(self, place):
+        _, work = counting(OutcomeUnknown("lost"))
+        pay = place.once(work, policy=MOST)
+        with pytest.raises(OutcomeUnknown):
+            pay("order-1")
+
+        with pytest.raises(SettlementRefused, match="resolve or release"):
+            pay.forget("the wrong currency", "order-1")
+        assert Status.UNKNOWN is pay.status("order-1")
+
+    def test_is_not_for_work_under_way(self, guard):
+        @guard.once("pay", key=lambda order: order)
+        def pay(order: str) -> str:
+            with pytest.raises(SettlementRefused, match="under way"):
+                pay.forget("the wrong currency", order)
+            return order
+
+        assert "order-1" == pay("order-1")
+
+    async def test_is_not_for_work_under_way_on_a_loop(self):
+        guard = AsyncGuard(AsyncMemoryStore())
+
+        @guard.once("pay", key=lambda order: order)
+        async def pay(order: str) -> str:
+            with pytest.raises(SettlementRefused, match="under way"):
+                await pay.forget("the wrong currency", order)
+            return order
+
+        assert "order-1" == await pay("order-1")
+        await guard.close()
+
+    def test_is_tried_once(self, place):
+        pay = place.once(counting()[1])
+        pay("order-1")
+        place.plan.faults.append(Fault(Mishap.LOST_REPLY, "settle"))
+
+        with pytest.raises(StoreUnavailable):
+            pay.forget("the wrong currency", "order-1")
+
+        assert pay.status("order-1") is None
+        assert 1 == place.plan.calls.count("settle")
+
+    def test_gives_other_downstream_keys(self, place):
+        sent = []
+
+        def send(order):
+            sent.append(current_downstream_key())
+
+        def work(order):
+            yield ("send", send, order)
+
+        pay = place.once(work)
+        pay("order-1")
+        place.clock.advance(1)
+        pay.forget("the wrong currency", "order-1")
+        pay("order-1")
+
+        assert 2 == len(set(sent))
+
+    def test_knows_whose_method_it_is(self, guard):
+        class Shop:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            @guard.once("pay", key=lambda self, order: f"{self.name} {order}")
+            def pay(self, order: str) -> str:
+                return order
+
+        one, two = Shop("one"), Shop("two")
+        one.pay("order-1")
+
+        assert two.pay.forget("the wrong currency", "order-1") is False
+        assert one.pay.forget("the wrong currency", "order-1") is True
 
 
 class TestExceptions:

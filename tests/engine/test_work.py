@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -31,6 +32,7 @@ from keyonce.engine.aio import AsyncGuard
 from keyonce.engine.aio_work import current_async_work
 from keyonce.engine.current import current_downstream_key, downstream_key
 from keyonce.engine.steps import StepRule
+from keyonce.engine.sync import Guard
 from keyonce.engine.work import current_work
 from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
 from keyonce.testing.faults import AsyncFaultyStore, Fault, FaultPlan, Mishap
@@ -726,3 +728,56 @@ class TestOnALoop:
             with pytest.raises(LeaseLost):
                 await task
         await guard.close()
+
+
+def test_a_note_that_the_store_carries_out_late_takes_no_step_back(place):
+    ran, notes, real = [], [], place.memory.note
+    outages = [OSError("gone")]
+
+    def noting(command):
+        notes.append(command)
+        return real(command)
+
+    def act(name):
+        ran.append(name)
+
+    def work(order):
+        for name in ("charge", "ship"):
+            yield (name, act, name)
+        if outages:
+            real(notes[0])
+            raise outages.pop()
+
+    place.memory.note = noting
+    pay = place.once(work)
+    with pytest.raises(OSError, match="gone"):
+        pay("order-1")
+
+    pay("order-1")
+
+    assert ["charge", "ship"] == ran
+    assert [1, 2] == [note.number for note in notes]
+
+
+def test_references_and_steps_are_counted_as_one():
+    store: Any = MemoryStore()
+    guard, real = Guard(store), store.note
+    numbers = []
+
+    def noting(command):
+        numbers.append(command.number)
+        return real(command)
+
+    store.note = noting
+
+    @guard.once("pay", key=lambda order: order, policy=RESUME)
+    def pay(order: str) -> None:
+        work = current_work()
+        work.step("charge", lambda: "ch_1")
+        work.reference("ch_1")
+        work.step("ship", lambda: "sh_1")
+
+    pay("order-1")
+
+    guard.close()
+    assert [1, 2, 3] == numbers

@@ -68,6 +68,7 @@ class Place:
 
         call: Any = lambda order: self._runner.run(coroutine(order))  # noqa: E731
         call.status = lambda order: self._runner.run(coroutine.status(order))
+        call.forget = lambda why, order: self._runner.run(coroutine.forget(why, order))
         call.attempt = lambda order: coroutine._call.attempt((order,), {})
         return call
 

@@ -326,6 +326,57 @@ async def test_a_batch_that_raises_leaves_all_of_it_to_redelivery(opened):
     assert [True, True] == [await handled(inbox, each) for each in ("a", "b")]
 
 
+async def test_a_twin_with_another_payload_is_dead_lettered(opened):
+    inbox = opened()
+    batch = [Message("a", payload=each) for each in (b"1", b"1", b"2")]
+
+    async with inbox.receive_many(batch) as deliveries:
+        pass
+
+    assert [True, False, False] == [each.first for each in deliveries]
+    assert [None, None, MessageReused] == [
+        each.refusal and type(each.refusal) for each in deliveries
+    ]
+
+
+async def test_a_twin_of_what_is_done_is_done(opened):
+    inbox = opened()
+    await handled(inbox, "a")
+
+    async with inbox.receive_many(["a", "a"]) as deliveries:
+        pass
+
+    assert [(False, None)] * 2 == [(each.first, each.refusal) for each in deliveries]
+
+
+async def test_a_batch_with_a_wrong_id_claims_nothing(opened):
+    inbox = opened()
+
+    with pytest.raises(ConfigurationError):
+        async with inbox.receive_many(["a", ""]):
+            pass
+
+    assert [] == list(await inbox.records(Query()))
+
+
+async def test_an_empty_batch_is_fine(opened):
+    async with opened().receive_many([]) as deliveries:
+        assert [] == deliveries
+
+
+async def test_a_message_that_died_is_refused_in_its_batch(opened):
+    inbox = opened(max_executions=1)
+    with pytest.raises(ValueError, match="no"):
+        async with inbox.receive("dead"):
+            raise ValueError("no")
+
+    async with inbox.receive_many(["dead", "new"]) as deliveries:
+        pass
+
+    assert [False, True] == [each.first for each in deliveries]
+    assert isinstance(deliveries[0].refusal, DeliveryDead)
+
+
 class Heard:
     def __init__(self):
         self.ended = []

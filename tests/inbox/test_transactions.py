@@ -13,6 +13,7 @@ from keyonce.core.errors import (
     DeliveryDead,
     DeliveryInProgress,
     OutcomeUnknown,
+    RecordUnreadable,
 )
 from keyonce.core.model import Query
 from keyonce.core.states import Status
@@ -217,3 +218,26 @@ async def test_a_batch_that_raises_is_undone_as_one(beside, path):
 
     assert [] == effects(path)
     assert [True, True] == [await handled(beside, path, each) for each in "ab"]
+
+
+async def test_an_unreadable_record_is_refused_in_its_batch(beside, path):
+    async with beside.receive("torn"):
+        pass
+    with connected(path) as connection:
+        connection.execute("DELETE FROM keyonce_results")
+
+    async with beside.receive_many(["new", "torn", "newer"]) as deliveries:
+        pass
+
+    assert [True, False, True] == [each.first for each in deliveries]
+    assert isinstance(deliveries[1].refusal, RecordUnreadable)
+    assert [None, None] == [deliveries[0].refusal, deliveries[2].refusal]
+
+
+async def test_a_batch_on_a_wrong_connection_leaves_no_claim(beside, tmp_path):
+    with connected(tmp_path / "another.db") as connection:
+        with pytest.raises(ConfigurationError):
+            async with beside.receive_many(["a", "b", "c"], connection=connection):
+                pass
+
+    assert {Status.RELEASED} == {each.status for each in await beside.records(Query())}

@@ -34,7 +34,7 @@ from keyonce.cli.records import (
     status_text,
     story_of,
 )
-from keyonce.cli.settle import release, resolve
+from keyonce.cli.settle import forget, release, resolve
 from keyonce.cli.which import (
     clock_of,
     find_shut,
@@ -63,11 +63,12 @@ UUID_WIDTH: Final = 36
 
 @click.group(name="keys")
 def command() -> None:
-    """List, show, resolve and release keys."""
+    """List, show, resolve, release and forget keys."""
 
 
 command.add_command(resolve)
 command.add_command(release)
+command.add_command(forget)
 
 
 @command.command(name="list")

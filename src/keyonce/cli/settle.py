@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The keyonce authors
 # SPDX-License-Identifier: Apache-2.0
-"""``keyonce keys resolve`` and ``release``: decide what nobody knows."""
+"""``keyonce keys resolve``, ``release`` and ``forget``: decide about one key."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ if TYPE_CHECKING:
 
 LOOKED_AT: Final = 20  # outcomes, for whether this is a sealed store
 
-_OPTIONS: Final = (
+_DECISION: Final = (
     click.option("--reason", required=True, help="Why; it goes to the audit."),
     click.option(
         "--actor", help="Who decides  [default: you, as the system knows you]"
     ),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    json_option,
+)
+_OPTIONS: Final = (
+    *_DECISION[:2],
     click.option(
         "--retention",
         default="24h",
@@ -47,8 +52,7 @@ _OPTIONS: Final = (
         is_flag=True,
         help="Give up, for good, an outcome that the seal keys at hand do not open.",
     ),
-    click.option("--yes", is_flag=True, help="Do not ask."),
-    json_option,
+    *_DECISION[2:],
 )
 
 
@@ -56,6 +60,50 @@ def _settling(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_DECISION):
+        command = option(command)
+    return command
+
+
+@click.command()
+@one_key
+@_deciding
+@takes_store
+def forget(
+    store: Store,
+    /,
+    *,
+    key: str,
+    which: Which,
+    reason: str,
+    actor: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take the record of KEY away: the next attempt is a new request, and runs.
+
+    Whatever the work has done stays done, and is done once more. Only a key whose
+    work has ended can be forgotten; an unknown one is resolved or released. Processes
+    with a cache in their memory may give the old answer until its hold_for ends.
+    """
+    record = one_record(store, key, which)
+    command = Settlement(
+        identity=record.identity,
+        reason=_said(reason),
+        actor=actor or _who(),
+        execution=record.executions,
+        forgets=True,
+    )
+    if not yes and sys.stdin.isatty():
+        _ask(record, command, clock_of(store, [record]))
+    forgotten = store.settle(command)
+    if as_json:
+        emit({"forgotten": fields_of(forgotten, clock_of(store, [forgotten]))})
+        return
+    console().print("The key is forgotten: the next attempt runs.")
 
 
 @click.command()
@@ -189,6 +237,8 @@ def _said(reason: str) -> str:
 
 def _ask(record: Record, command: Settlement, now: float) -> None:
     what = "release it, so that the next attempt runs the work"
+    if command.forgets:
+        what = "forget it, so that the next attempt runs the work anew"
     if command.result is not None:
         what = f"answer every retry with the status {command.result.status}"
     console(stderr=True).print("The key is", status_text(record, now))

@@ -66,7 +66,9 @@ class Record(NamedTuple):
     *executions* counts runs of the work under a claim; *crashes* counts those
     that vanished without a word since the last clear end. *owner* is the token
     of the last claim. *fields* is the field map beside the fingerprint, *steps*
-    what the work has noted of its finished parts (``core.steps``).
+    what the work has noted of its finished parts (``core.steps``). *noted* is the
+    number of the owner's last note; a store that compares it where it is kept need not
+    give it.
     """
 
     identity: Identity
@@ -88,6 +90,7 @@ class Record(NamedTuple):
     reference: str | None = None
     reason: str | None = None
     steps: bytes = b""
+    noted: int = 0
 
 
 def no_fields(_digest: bytes) -> bytes:
@@ -171,13 +174,16 @@ class Completion(NamedTuple):
 class Note(NamedTuple):
     """The store command by which an owner at work writes down how far it got.
 
-    What is None stays as it is.
+    What is None stays as it is. An owner counts its notes by *number*: one with a
+    smaller number than the last that was written changes nothing, however late the
+    store carries it out.
     """
 
     identity: Identity
     owner: bytes
     steps: bytes | None = None
     reference: str | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,9 @@ class Settlement:
     good. A store settles a completed record only *in_place_of* exactly the outcome
     that it has, which such a store says. With
     *execution* the decision holds for that run of the work only.
+
+    With *forgets* it is the other way round: a record that has ended is taken away,
+    whatever its outcome, and the key is a new one. One that is open or unknown stays.
     """
 
     identity: Identity
@@ -200,6 +209,7 @@ class Settlement:
     unreadable: bool = False
     in_place_of: StoredResult | None = None
     execution: int | None = None
+    forgets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

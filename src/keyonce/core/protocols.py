@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -64,7 +65,8 @@ class Store(Protocol):
     def note(self, command: Note) -> bool:
         """Write down how far the work got, if *command.owner* still holds the key.
 
-        Says whether it does. What was noted outlives the execution: the next one
+        Says whether it does. A note with a smaller number than the last one changes
+        nothing and says the same. What was noted outlives the execution: the next one
         finds it in the record that its claim gives, until the work is completed.
         """
 
@@ -72,7 +74,10 @@ class Store(Protocol):
         """Read one record with its result, seen through retention."""
 
     def settle(self, command: Settlement) -> Record:
-        """Resolve or release an unknown record, leaving an audit row.
+        """Resolve or release an unknown record, or forget one; leave an audit row.
+
+        Gives the record as it now is; of one that is forgotten, what it was, without
+        outcome and steps.
 
         Raises:
             SettlementRefused: the record is not in a state to be settled.
@@ -131,7 +136,7 @@ class AsyncStore(Protocol):
         """Read one record with its result, seen through retention."""
 
     async def settle(self, command: Settlement) -> Record:
-        """Resolve or release an unknown record, leaving an audit row."""
+        """Resolve or release an unknown record, or forget one; leave an audit row."""
 
     async def records(self, query: Query) -> Sequence[Record]:
         """List records, without their results, ordered by identity."""
@@ -150,6 +155,28 @@ class AsyncStore(Protocol):
 
     async def close(self) -> None:
         """Give up connections and threads. Closing twice is fine."""
+
+
+class BatchingStore(Store, Protocol):
+    """A Store that claims many keys as fast as one."""
+
+    def claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        """Claim each like ``claim``, in as few trips as the store can, best in one.
+
+        No two of *commands* are of one identity. The answers are in their order, and
+        none depends on another: a record that cannot be read or reached gives its
+        error in its place. All are asked in the order of their
+        identities, so that two batches never wait for each other.
+        """
+
+
+class AsyncBatchingStore(AsyncStore, Protocol):
+    """An AsyncStore that claims many keys as fast as one."""
+
+    async def claim_many(
+        self, commands: Sequence[Claim]
+    ) -> Sequence[Claimed | StoreError]:
+        """Claim each like ``claim``, in as few trips as the store can, best in one."""
 
 
 class GlancingStore(AsyncStore, Protocol):

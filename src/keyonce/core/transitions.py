@@ -152,13 +152,18 @@ def renew(record: Record | None, owner: bytes, now: float) -> Change | None:
 def note(record: Record | None, command: Note) -> Change | None:
     """Write down how far the owner's work got; None when it holds the key no more.
 
-    An unknown record takes notes as well: its owner may still complete it.
+    An unknown record takes notes as well: its owner may still complete it. A note that
+    the owner made before the last one that is here comes too late, and changes nothing.
     """
     if record is None or record.owner != command.owner or record.status not in _OPEN:
         return None
+    if command.number < record.noted:
+        return Change(record, written=False)
     steps = record.steps if command.steps is None else command.steps
     noted = record._replace(
-        steps=steps, reference=command.reference or record.reference
+        steps=steps,
+        reference=command.reference or record.reference,
+        noted=command.number,
     )
     return Change(noted, written=noted != record)
 
@@ -276,10 +281,42 @@ def settle(record: Record | None, command: Settlement, now: float) -> Change:
     if record.status not in _OPEN and not _is_given_up(record, command):
         message = f"The record is {record.status.word}: only unknown ones are settled."
         raise SettlementRefused(message)
+    _check_execution(record, command)
+    return Change(_settled(record, command, now), written=True)
+
+
+def forget(record: Record | None, command: Settlement, now: float) -> Record:
+    """Give the record that goes by an operator's decision that its key be new.
+
+    Only what has ended goes; without outcome and steps, which nobody needs to open.
+
+    Raises:
+        SettlementRefused: there is no record, or it is open.
+    """
+    record = standing(record, now)
+    if record is None:
+        message = "There is no record of this key: nothing to forget."
+        raise SettlementRefused(message)
+    if record.status is Status.IN_PROGRESS:
+        message = (
+            "The work is under way, or its worker vanished, and only what has ended "
+            "is forgotten. Wait for its end; if none comes, resolve or release it."
+        )
+        raise SettlementRefused(message)
+    if record.status is Status.UNKNOWN:
+        message = (
+            "Nobody knows whether the work was done: to forget it would let it run "
+            "again. Find out, then resolve or release it."
+        )
+        raise SettlementRefused(message)
+    _check_execution(record, command)
+    return record._replace(result=None, steps=b"")
+
+
+def _check_execution(record: Record, command: Settlement) -> None:
     if command.execution not in (None, record.executions):
         message = "The work has been run again since: look at it anew."
         raise SettlementRefused(message)
-    return Change(_settled(record, command, now), written=True)
 
 
 def _is_given_up(record: Record, command: Settlement) -> bool:

@@ -23,7 +23,7 @@ from typing import (
 
 from keyonce.core.decide import Proceed, Unknown
 from keyonce.core.ending import Committed
-from keyonce.core.errors import ConfigurationError
+from keyonce.core.errors import ConfigurationError, SettlementRefused
 from keyonce.core.events import NoObserver
 from keyonce.core.flow import arun
 from keyonce.core.model import Claimed
@@ -43,16 +43,18 @@ from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.outcomes import keep_of
 from keyonce.engine.promised import refusal
 from keyonce.engine.steps import StepBook
+from keyonce.engine.together import together
 from keyonce.engine.tokens import fresh_token, jittered
 from keyonce.engine.transaction import check_promise
 from keyonce.engine.watching import StoreCall, harmless, introduce, only_once
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
+    from keyonce.core.errors import IdempotencyError
     from keyonce.core.events import Observer
     from keyonce.core.model import Attempt, Fingerprint, Identity, Lease, Note, Record
     from keyonce.core.protocols import AsyncStore, Store, TokenSource
@@ -210,11 +212,64 @@ class AsyncGuard:
             if lease is None:
                 self._flights.leave(seat)
         if lease is not None:
-            self._seats[lease.owner] = seat
-            gone = partial(self._gone, seat, _on_loop(on_gone))
-            renewed = partial(self._flights.renewed, seat)
-            self._heartbeat.watch(lease, terms.work_limit, gone, renewed)
+            self._watch(lease, policy, seat, on_gone)
         return decision
+
+    async def begin_many(
+        self,
+        attempts: Sequence[Attempt],
+        policy: Policy,
+        *,
+        on_gone: Sequence[Callable[[str], None]],
+    ) -> list[Decision | IdempotencyError]:
+        """Begin like ``begin``, many at once; no hook of *policy* is asked.
+
+        The claims travel as one where the store can do that. Each attempt has an
+        answer of its own, an error that ``begin`` would raise as well. No two are of
+        one identity; *on_gone* has a hearer for each.
+
+        Raises:
+            ConfigurationError: the store cannot keep what *policy* declares.
+        """
+        if policy.guarantee not in self._guarantees:
+            raise refusal(policy.guarantee, self._store.traits)
+        seats = [self._flights.sit(attempt.identity) for attempt in attempts]
+        ends: list[Decision | IdempotencyError | None] = [None] * len(seats)
+        whole = False
+        try:
+            begun = flows.begin_each(
+                attempts,
+                policy.terms,
+                seats=seats,
+                owners=[self._tokens() for _ in seats],
+                now=self._clock(),
+                store_timeout=self._store_timeout,
+            )
+            flow = together(begun, ends, batches=hasattr(self._store, "claim_many"))
+            await arun(flow, self._perform, self._at_once)
+            whole = True
+        finally:
+            for seat, end, hearer in zip(seats, ends, on_gone, strict=True):
+                if whole and isinstance(end, Proceed):
+                    self._watch(end.lease, policy, seat, hearer)
+                    continue
+                self._flights.leave(seat)
+                if isinstance(end, Proceed):
+                    late = c.ReleaseKey.never_begun(end.lease)
+                    self._heartbeat.let_go(end.lease, late, within=LATE_FOR)
+        return [end for end in ends if end is not None]
+
+    def _watch(
+        self,
+        lease: Lease,
+        policy: Policy,
+        seat: Seat,
+        on_gone: Callable[[str], None] | None,
+    ) -> None:
+        self._seats[lease.owner] = seat
+        gone = partial(self._gone, seat, _on_loop(on_gone))
+        renewed = partial(self._flights.renewed, seat)
+        self._heartbeat.watch(lease, policy.terms.work_limit, gone, renewed)
 
     async def finish(
         self, lease: Lease, ending: Ending | Committed, policy: Policy
@@ -375,6 +430,25 @@ class AsyncGuard:
         """Read the record of *identity* without claiming it."""
         found: Claimed | None = await self._perform(c.FindKey(identity))
         return found
+
+    async def forget(self, identity: Identity, *, reason: str, actor: str) -> bool:
+        """Take away the record of *identity* that has ended: its key is a new one.
+
+        Says whether there was one. *reason* and *actor* go to the audit.
+
+        Raises:
+            SettlementRefused: its work is not known to have ended.
+            StoreUnavailable: the store did not answer. Asked again, it might take
+                away the outcome of a later run.
+        """
+        command = flows.forgetting(identity, reason, actor)
+        try:
+            await self._perform(command)
+        except SettlementRefused:
+            if await self.find(identity) is None:
+                return False
+            raise
+        return True
 
     async def _note(self, note: Note) -> None:
         flow = flows.noted(note, give_up_at=self._clock() + self._store_timeout)

@@ -135,6 +135,21 @@ class AsyncOnce(Generic[P, R]):
         found = await self._guard.find(identity)
         return None if found is None else effective_status(found.record, found.now)
 
+    async def forget(self, reason: str, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Take the outcome of this call's key away, so that the next call runs anew.
+
+        Says whether there was one. *reason* goes to the audit. What the function has
+        done stays done; downstream keys are others in the next run.
+
+        Raises:
+            SettlementRefused: it is at work, or nobody knows whether it was done.
+            StoreUnavailable: the store did not answer; look by ``status``.
+        """
+        identity = self._call.identity((*self._bound, *args), kwargs)
+        return await self._guard.forget(
+            identity, reason=reason, actor=f"code of {self._call.name!r}"
+        )
+
     async def _begin(self, attempt: Attempt, arrival: Arrival) -> Decision:
         policy = self._call.policy
         wait = wait_for(policy)

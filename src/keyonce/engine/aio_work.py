@@ -46,7 +46,7 @@ class AsyncWork(Handle):
         super().__init__(lease, book)
         self._write = write
         self._desk = desk
-        self._turn = asyncio.Lock()  # a later frame holds all of an earlier one
+        self._turn = asyncio.Lock()  # of notes: each holds or follows the last
         self._loop = asyncio.get_running_loop()
 
     async def reference(self, text: str) -> None:
@@ -59,11 +59,11 @@ class AsyncWork(Handle):
             LeaseLost: the key is somebody else's by now.
             StoreUnavailable: it could not be written.
         """
-        note = self._reference_note(text)
+        self._check_reference(text)
         if self.ledger.is_open:
             self.ledger.refer(text)
             return
-        await to_its_end(self._send(note))
+        await to_its_end(self._refer_in_turn(text))
 
     def transaction(self, connection: Any) -> AsyncWorkTransaction:
         """Give the block in which effect and outcome commit together.
@@ -205,8 +205,9 @@ class AsyncWork(Handle):
         async with self._turn:
             await self._write(self._step_note(place, progress, value))
 
-    async def _send(self, note: Note) -> None:
-        await self._write(note)
+    async def _refer_in_turn(self, text: str) -> None:
+        async with self._turn:
+            await self._write(self._reference_note(text))
 
 
 class _InThread(Work):
@@ -225,7 +226,10 @@ class _InThread(Work):
         self._work = work
 
     def _send(self, note: Note) -> None:
-        self._wait(self._work._send(note))  # noqa: SLF001 - the same work
+        raise AssertionError(note)  # written in the loop, each in its turn
+
+    def _refer(self, text: str) -> None:
+        self._wait(self._work._refer_in_turn(text))  # noqa: SLF001
 
     def _note(self, place: int, progress: Progress, value: bytes = b"") -> None:
         self._wait(self._work._note_in_turn(place, progress, value))  # noqa: SLF001

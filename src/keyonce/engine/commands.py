@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Claimed,
         Completion,
         Identity,
+        Lease,
         Note,
         Query,
         Settlement,
@@ -113,6 +114,21 @@ class ClaimKey:
 
 
 @dataclass(slots=True)
+class ClaimKeys:
+    """Answer: for each claim a Claimed, or the RecordUnreadable in its way (list).
+
+    Only for a store that can claim many at once.
+    """
+
+    claims: tuple[Claim, ...]
+    verb: ClassVar = "claim_many"
+
+    def on(self, store: Any) -> Any:
+        """Call the store: its answer, or an awaitable of it."""
+        return store.claim_many(self.claims)
+
+
+@dataclass(slots=True)
 class CompleteKey:
     """Answer: the record as it now is, or None (Record | None)."""
 
@@ -133,6 +149,11 @@ class ReleaseKey:
     reason: str
     retention_for: float | None
     verb: ClassVar = "release"
+
+    @classmethod
+    def never_begun(cls, under: Claim | Lease) -> ReleaseKey:
+        """Free a key that nothing has run under; its release is always safe."""
+        return cls(under.identity, under.owner, "never-begun", NEVER_BEGUN_FOR)
 
     def on(self, store: Store | AsyncStore) -> Any:
         """Call the store: its answer, or an awaitable of it."""
@@ -225,12 +246,19 @@ class LetGo:
 
     def release(self) -> ReleaseKey:
         """Give the command that frees the key, if the claim did arrive."""
-        claim = self.claim
-        return ReleaseKey(claim.identity, claim.owner, "never-begun", NEVER_BEGUN_FOR)
+        return ReleaseKey.never_begun(self.claim)
 
 
 StoreCommand = (
-    ClaimKey | CompleteKey | ReleaseKey | AbandonKey | NoteKey | FindKey | AnnounceEnd
+    ClaimKey
+    | ClaimKeys
+    | CompleteKey
+    | ReleaseKey
+    | AbandonKey
+    | NoteKey
+    | FindKey
+    | SettleKey
+    | AnnounceEnd
 )
 OperatorCommand = FindKey | SettleKey | ListKeys
 LateCommand = CompleteKey | ReleaseKey | AbandonKey

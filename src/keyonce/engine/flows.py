@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.decide import Incomparable, InFlight, Mismatch, Proceed, decide
 from keyonce.core.ending import Committed, Free, Keep, Park, Unclear
-from keyonce.core.errors import LeaseLost, RecordUnreadable, StoreUnavailable
-from keyonce.core.model import Claim, Completion, Lease, Note
+from keyonce.core.errors import (
+    ConfigurationError,
+    LeaseLost,
+    RecordUnreadable,
+    StoreUnavailable,
+)
+from keyonce.core.model import Claim, Completion, Lease, Note, Settlement
 from keyonce.core.states import Status
 from keyonce.core.steps import read_steps
 from keyonce.core.transitions import grace
@@ -34,6 +39,7 @@ from keyonce.engine.commands import (
     NoteKey,
     Now,
     ReleaseKey,
+    SettleKey,
     Sleep,
     Tell,
     Waits,
@@ -41,11 +47,11 @@ from keyonce.engine.commands import (
 from keyonce.engine.finished import Finished, Freed, Lost, Parked, Stored, Unrecorded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
-    from keyonce.core.model import Attempt, Claimed, Fingerprint, Record
+    from keyonce.core.model import Attempt, Claimed, Fingerprint, Identity, Record
     from keyonce.core.policy import Terms
     from keyonce.engine.commands import Command, LateCommand, StoreCommand
     from keyonce.engine.flight import Seat
@@ -97,6 +103,30 @@ def begin(
             return decision
         owner = yield NewToken()
         give_up_at = patient_until + store_timeout
+
+
+def begin_each(
+    attempts: Sequence[Attempt],
+    terms: Terms,
+    *,
+    seats: Sequence[Seat],
+    owners: Sequence[bytes],
+    now: float,
+    store_timeout: float,
+) -> list[Generator[Command, Any, Decision]]:
+    """Give the flow that begins each of *attempts*, without waiting for others."""
+    return [
+        begin(
+            attempt,
+            terms,
+            seat=seat,
+            owner=owner,
+            now=now,
+            wait_for=0.0,
+            store_timeout=store_timeout,
+        )
+        for attempt, seat, owner in zip(attempts, seats, owners, strict=True)
+    ]
 
 
 @dataclass(slots=True)
@@ -376,6 +406,20 @@ def noted(note: Note, *, give_up_at: float) -> Generator[Command, Any, None]:
     holds: bool = yield from insist(NoteKey(note), give_up_at)
     if not holds:
         raise LeaseLost("Another worker has taken this key: stop here.")
+
+
+def forgetting(identity: Identity, reason: str, actor: str) -> SettleKey:
+    """Say which store command takes away an outcome.
+
+    Raises:
+        ConfigurationError: nobody said why.
+    """
+    if not isinstance(reason, str) or not reason.strip():
+        raise ConfigurationError(
+            "Say in a few words why this outcome is forgotten: the reason comes first, "
+            "then the arguments of the call, and it goes to the audit."
+        )
+    return SettleKey(Settlement(identity, reason.strip(), actor, forgets=True))
 
 
 def winner(lease: Lease, *, until: float) -> Generator[Command, Any, Record | None]:

@@ -124,15 +124,19 @@ class Handle:
 
     def _step_note(self, place: int, progress: Progress, value: bytes) -> Note:
         frame = self._book.noting(place, progress, value)
-        return Note(self.identity, self._lease.owner, frame)
+        number = self._book.next_number()
+        return Note(self.identity, self._lease.owner, frame, number=number)
 
-    def _reference_note(self, text: str) -> Note:
+    def _check_reference(self, text: str) -> None:
         if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_REFERENCE:
             raise ConfigurationError(
                 "A reference is a text of 1 to "
                 f"{LONGEST_REFERENCE} characters, such as the id of a charge."
             )
-        return Note(self.identity, self._lease.owner, reference=text)
+
+    def _reference_note(self, text: str) -> Note:
+        number = self._book.next_number()
+        return Note(self.identity, self._lease.owner, reference=text, number=number)
 
 
 def lost(reason: str) -> LeaseLost:

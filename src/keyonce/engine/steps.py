@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.errors import (
@@ -100,6 +101,11 @@ class StepBook:
         self._before = len(self._taken)
         self._names: set[str] = set()
         self._turn = threading.Lock()
+        self._notes = count(1)
+
+    def next_number(self) -> int:
+        """Give the number of the owner's next note."""
+        return next(self._notes)
 
     def meet(self, rule: StepRule) -> tuple[int, Step | None]:
         """Say at which place this step stands, and what came of it before.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, o
 
 from keyonce.core.decide import Proceed, Unknown
 from keyonce.core.ending import Committed
-from keyonce.core.errors import ConfigurationError
+from keyonce.core.errors import ConfigurationError, SettlementRefused
 from keyonce.core.events import NoObserver
 from keyonce.core.flow import run
 from keyonce.core.model import Claimed
@@ -30,6 +30,7 @@ from keyonce.engine.once import Once
 from keyonce.engine.outcomes import keep_of
 from keyonce.engine.promised import refusal
 from keyonce.engine.steps import StepBook
+from keyonce.engine.together import together
 from keyonce.engine.tokens import fresh_token, jittered
 from keyonce.engine.transacting import Desk
 from keyonce.engine.transaction import check_promise
@@ -37,11 +38,12 @@ from keyonce.engine.watching import StoreCall, harmless, introduce, only_once
 from keyonce.engine.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Ending
+    from keyonce.core.errors import IdempotencyError
     from keyonce.core.events import Observer
     from keyonce.core.model import Attempt, Fingerprint, Identity, Lease, Note, Record
     from keyonce.core.protocols import Store, TokenSource
@@ -168,12 +170,64 @@ class Guard:
             if not isinstance(decision, Proceed):
                 self._flights.leave(seat)
         if isinstance(decision, Proceed):
-            self._seats[decision.lease.owner] = seat
-            limit = policy.terms.work_limit
-            gone = partial(self._gone, seat, on_gone)
-            renewed = partial(self._flights.renewed, seat)
-            self._heartbeat.watch(decision.lease, limit, gone, renewed)
+            self._watch(decision.lease, policy, seat, on_gone)
         return decision
+
+    def begin_many(
+        self,
+        attempts: Sequence[Attempt],
+        policy: Policy,
+        *,
+        on_gone: Sequence[Callable[[str], None]],
+    ) -> list[Decision | IdempotencyError]:
+        """Begin like ``begin``, many at once; no hook of *policy* is asked.
+
+        The claims travel as one where the store can do that. Each attempt has an
+        answer of its own, an error that ``begin`` would raise as well. No two are of
+        one identity; *on_gone* has a hearer for each.
+
+        Raises:
+            ConfigurationError: the store cannot keep what *policy* declares.
+        """
+        if policy.guarantee not in self._guarantees:
+            raise refusal(policy.guarantee, self._store.traits)
+        seats = [self._flights.sit(attempt.identity) for attempt in attempts]
+        ends: list[Decision | IdempotencyError | None] = [None] * len(seats)
+        whole = False
+        try:
+            begun = flows.begin_each(
+                attempts,
+                policy.terms,
+                seats=seats,
+                owners=[self._tokens() for _ in seats],
+                now=self._clock(),
+                store_timeout=self._store_timeout,
+            )
+            flow = together(begun, ends, batches=hasattr(self._store, "claim_many"))
+            run(flow, self._perform)
+            whole = True
+        finally:
+            for seat, end, hearer in zip(seats, ends, on_gone, strict=True):
+                if whole and isinstance(end, Proceed):
+                    self._watch(end.lease, policy, seat, hearer)
+                    continue
+                self._flights.leave(seat)
+                if isinstance(end, Proceed):
+                    late = c.ReleaseKey.never_begun(end.lease)
+                    self._heartbeat.let_go(end.lease, late, within=LATE_FOR)
+        return [end for end in ends if end is not None]
+
+    def _watch(
+        self,
+        lease: Lease,
+        policy: Policy,
+        seat: Seat,
+        on_gone: Callable[[str], None] | None,
+    ) -> None:
+        self._seats[lease.owner] = seat
+        gone = partial(self._gone, seat, on_gone)
+        renewed = partial(self._flights.renewed, seat)
+        self._heartbeat.watch(lease, policy.terms.work_limit, gone, renewed)
 
     def finish(
         self, lease: Lease, ending: Ending | Committed, policy: Policy
@@ -329,6 +383,25 @@ class Guard:
         """Read the record of *identity* without claiming it."""
         found: Claimed | None = self._perform(c.FindKey(identity))
         return found
+
+    def forget(self, identity: Identity, *, reason: str, actor: str) -> bool:
+        """Take away the record of *identity* that has ended: its key is a new one.
+
+        Says whether there was one. *reason* and *actor* go to the audit.
+
+        Raises:
+            SettlementRefused: its work is not known to have ended.
+            StoreUnavailable: the store did not answer. Asked again, it might take
+                away the outcome of a later run.
+        """
+        command = flows.forgetting(identity, reason, actor)
+        try:
+            self._perform(command)
+        except SettlementRefused:
+            if self.find(identity) is None:
+                return False
+            raise
+        return True
 
     def _note(self, note: Note) -> None:
         flow = flows.noted(note, give_up_at=self._clock() + self._store_timeout)

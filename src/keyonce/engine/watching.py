@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from keyonce.core.errors import IdempotencyError
 from keyonce.core.events import LeaseEnded, NoObserver, Observers, StoreCalled
+from keyonce.core.model import Claimed
 from keyonce.core.states import Status
-from keyonce.engine.commands import ClaimKey
+from keyonce.engine.commands import ClaimKey, ClaimKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,13 +82,21 @@ class StoreCall:
 
     def answered(self, answer: Any) -> Any:
         """Look at *answer*, and hand it on."""
-        command = self._command
-        if isinstance(command, ClaimKey):
-            record = answer.record
-            ended = record.status is Status.UNKNOWN and record.ended_at is not None
-            if ended and abs(answer.now - record.ended_at) <= AT_ONCE:
-                self._observer.notify(LeaseEnded(record.identity))
+        match self._command:
+            case ClaimKey():
+                self._claimed(answer)
+            case ClaimKeys():
+                for each in answer:
+                    if isinstance(each, Claimed):
+                        self._claimed(each)
         return answer
+
+    def _claimed(self, claimed: Claimed) -> None:
+        record = claimed.record
+        if record.status is not Status.UNKNOWN or record.ended_at is None:
+            return
+        if abs(claimed.now - record.ended_at) <= AT_ONCE:
+            self._observer.notify(LeaseEnded(record.identity))
 
 
 def reason_of(error: BaseException | None) -> str:

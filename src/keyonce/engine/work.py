@@ -46,7 +46,7 @@ class Work(Handle):
         super().__init__(lease, book)
         self._write = write
         self._desk = desk
-        self._turn = threading.Lock()  # a later frame holds all of an earlier one
+        self._turn = threading.Lock()  # of notes: each holds or follows the last
 
     def reference(self, text: str) -> None:
         """Write down at once what the work has brought about, such as a charge's id.
@@ -58,11 +58,11 @@ class Work(Handle):
             LeaseLost: the key is somebody else's by now.
             StoreUnavailable: it could not be written.
         """
-        note = self._reference_note(text)
+        self._check_reference(text)
         if self.ledger.is_open:
             self.ledger.refer(text)
             return
-        self._write(note)
+        self._refer(text)
 
     def transaction(self, connection: Any) -> WorkTransaction:
         """Give the block in which effect and outcome commit together.
@@ -169,6 +169,10 @@ class Work(Handle):
         except BaseException:
             self._book.not_begun(place)
             raise
+
+    def _refer(self, text: str) -> None:
+        with self._turn:
+            self._write(self._reference_note(text))
 
     def _note(self, place: int, progress: Progress, value: bytes = b"") -> None:
         with self._turn:

@@ -77,6 +77,14 @@ class TransactionEnded(ConfigurationError):
     """The transaction was ended inside the block, and the message not recorded."""
 
 
+class Asking(NamedTuple):
+    """A message of a batch that has to be claimed."""
+
+    message: Message
+    attempt: Attempt
+    arrival: Arrival
+
+
 class Hold(NamedTuple):
     """What this worker holds while it handles a message.
 
@@ -90,6 +98,9 @@ class Hold(NamedTuple):
     work: Any
     block: Any = None
     observed: bool = False
+
+
+Met = tuple[Delivery, Hold | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,13 @@ class Desk:
             )
         return attempt
 
+    def twin(self, asking: Asking, held: Attempt) -> Met:
+        """Give the second delivery of a message in one batch, where one is *held*."""
+        message, attempt, _ = asking
+        if attempt.fingerprint != held.fingerprint:
+            return refused(message, self.reused()), None
+        return Delivery(message, JSON, first=False), None
+
     def has_died(self, lease: Lease) -> bool:
         """Whether the execution before this one was the last, and vanished."""
         before = lease.execution - 1
@@ -241,6 +259,14 @@ class Desk:
             )
         return Delivery(message, JSON, first=False, kept=kept)
 
+    def reused(self) -> MessageReused:
+        """Say that the id or key is that of another message."""
+        return MessageReused(
+            f"A message of {self.consumer!r} came before under the same id or key, "
+            "with another payload. Dead-letter it: it is not the message that was "
+            "handled."
+        )
+
     def refusal(self, decision: Decision) -> IdempotencyError:
         """Give the error that *decision* is for a delivery that may not run."""
         whose = f"A message of {self.consumer!r}"
@@ -252,10 +278,7 @@ class Desk:
                     retry_after=max(0.1, min(record.lease_for, 1.0)),
                 )
             case Mismatch():
-                return MessageReused(
-                    f"{whose} came before under the same id or key, with another "
-                    "payload. Dead-letter it: it is not the message that was handled."
-                )
+                return self.reused()
             case Incomparable():
                 return MessageReused(
                     f"{whose} came before under the same id or key, and its payload "
@@ -310,9 +333,10 @@ def unguarded(message: Message) -> Delivery:
     return Delivery(message, JSON)
 
 
-def twin(message: Message) -> Delivery:
-    """Give the second delivery of a message in one batch."""
-    return Delivery(message, JSON, first=False)
+def firsts(line: Iterable[Asking | Met]) -> list[Asking]:
+    """Give of a batch the first asking of each message: the others are its twins."""
+    askings = [each for each in line if isinstance(each, Asking)]
+    return list({each.message.identifier: each for each in reversed(askings)}.values())
 
 
 def refused(message: Message, refusal: IdempotencyError) -> Delivery:

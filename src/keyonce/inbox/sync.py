@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.decide import Proceed, Replay
 from keyonce.core.ending import Free, Keep, Park
-from keyonce.core.errors import NotRun, OutcomeUnknown, StoreError
+from keyonce.core.errors import (
+    IdempotencyError,
+    NotRun,
+    OutcomeUnknown,
+    RecordUnreadable,
+    StoreError,
+)
 from keyonce.core.events import Outcome
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.outcomes import outcome_of
@@ -21,15 +27,18 @@ from keyonce.engine.current import at, entered
 from keyonce.engine.sync import Guard
 from keyonce.engine.watching import harmless
 from keyonce.inbox import flows
+from keyonce.inbox.flows import Asking
 from keyonce.inbox.message import Delivery, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from keyonce.core.decide import Decision
     from keyonce.core.events import Observer
     from keyonce.core.model import Attempt, Lease
+    from keyonce.core.policy import Policy
     from keyonce.core.protocols import Store
-    from keyonce.inbox.flows import Hold
+    from keyonce.inbox.flows import Hold, Met
 
 LEASE: Final = timedelta(seconds=30)
 LIMIT: Final = timedelta(minutes=15)
@@ -170,38 +179,104 @@ class Inbox:
 
     def _meet_all(
         self, messages: Iterable[Message | str], connection: Any
-    ) -> list[tuple[Delivery, Hold | None]]:
-        met: list[tuple[Delivery, Hold | None]] = []
-        mine: set[str] = set()
+    ) -> list[Met]:
+        """Claim all of a batch in one trip, as far as the store can do that."""
+        policy = self._desk.policy_of(connection)
+        line: list[Asking | Met] = []
+        met: list[Met] = []
+        begun: dict[str, Decision | IdempotencyError] = {}
+        mine: dict[str, Attempt] = {}
         try:
             for each in messages:
                 message = each if isinstance(each, Message) else Message(each)
-                if message.identifier in mine:
-                    met.append((flows.twin(message), None))
+                line.append(self._approach(message))
+            askings = flows.firsts(line)
+            begun |= self._begin_each(askings, policy)
+            for asking in line:
+                if not isinstance(asking, Asking):
+                    met.append(asking)
                     continue
-                try:
-                    delivery, hold = self._meet(message, connection)
-                except (NotRun, OutcomeUnknown) as refusal:
-                    met.append((flows.refused(message, refusal), None))
-                    continue
-                met.append((delivery, hold))
-                if hold is not None and not hold.observed:
-                    mine.add(message.identifier)
+                known = mine.get(asking.message.identifier)
+                met.append(
+                    self._answer(asking, begun, connection)
+                    if known is None
+                    else self._desk.twin(asking, known)
+                )
+                if met[-1][1] is not None:
+                    mine[asking.message.identifier] = asking.attempt
         except BaseException:
-            for _, hold in met:
-                if hold is not None:
-                    self._guard.finish(hold.lease, Free("never-begun"), hold.policy)
+            observed = [each for each in line[len(met) :] if isinstance(each, tuple)]
+            self._give_back(policy, begun, [*met, *observed])
             raise
         return met
 
-    def _meet(self, message: Message, connection: Any) -> tuple[Delivery, Hold | None]:
+    def _give_back(
+        self,
+        policy: Policy,
+        begun: dict[str, Decision | IdempotencyError],
+        met: list[Any],
+    ) -> None:
+        """Free what was claimed for a batch that is not handled."""
+        for decision in begun.values():
+            if isinstance(decision, Proceed):
+                self._guard.finish(decision.lease, Free("never-begun"), policy)
+        for each in met:
+            hold = None if isinstance(each, Asking) else each[1]
+            if hold is not None:
+                self._guard.finish(hold.lease, Free("never-begun"), hold.policy)
+
+    def _begin_each(
+        self, askings: list[Asking], policy: Policy
+    ) -> dict[str, Decision | IdempotencyError]:
+        attempts = [asking.attempt for asking in askings]
+        hearers = [asking.arrival.gone for asking in askings]
+        try:
+            decisions = self._guard.begin_many(attempts, policy, on_gone=hearers)
+        except BaseException as error:
+            for asking in askings:
+                asking.arrival.ended(outcome_of_silence(error))
+            raise
+        names = [asking.message.identifier for asking in askings]
+        return dict(zip(names, decisions, strict=True))
+
+    def _answer(
+        self,
+        asking: Asking,
+        begun: dict[str, Decision | IdempotencyError],
+        connection: Any,
+    ) -> Met:
+        """Say what a claim of a batch came to; a twin of one that is not held claims.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+        """
+        message, _, arrival = asking
+        decision = begun.pop(message.identifier, None)
+        try:
+            if decision is None:
+                return self._begin(asking, connection)
+            if isinstance(decision, IdempotencyError):
+                arrival.ended(outcome_of_silence(decision))
+                raise decision
+            return self._decided(asking, decision, connection)
+        except (NotRun, OutcomeUnknown, RecordUnreadable) as refusal:
+            return flows.refused(message, refusal), None
+
+    def _meet(self, message: Message, connection: Any) -> Met:
         """Claim the message, or say that it is done.
 
         Raises:
             IdempotencyError: it is not for this worker now; see ``receive``.
         """
+        self._desk.policy_of(connection)
+        asking = self._approach(message)
+        if not isinstance(asking, Asking):
+            return asking
+        return self._begin(asking, connection)
+
+    def _approach(self, message: Message) -> Asking | Met:
+        """Say that the message is to be claimed, or how it runs without that."""
         desk = self._desk
-        policy = desk.policy_of(connection)
         gate = desk.gate(message)
         if gate.stage is Stage.OFF:
             return flows.unguarded(message), None
@@ -211,18 +286,26 @@ class Inbox:
             gate = flows.Gate(Stage.VALIDATE)
         if gate.stage is not Stage.ENFORCE:
             return flows.unguarded(message), self._observed(attempt, arrival)
+        return Asking(message, attempt, arrival)
+
+    def _begin(self, asking: Asking, connection: Any) -> Met:
+        _, attempt, arrival = asking
+        policy = self._desk.policy_of(connection)
         try:
             decision = self._guard.begin(attempt, policy, on_gone=arrival.gone)
         except BaseException as error:
             arrival.ended(outcome_of_silence(error))
             raise
+        return self._decided(asking, decision, connection)
+
+    def _decided(self, asking: Asking, decision: Decision, connection: Any) -> Met:
+        message, attempt, arrival = asking
         if isinstance(decision, Proceed):
-            lease = decision.lease
-            return self._claimed(message, attempt, lease, arrival, connection)
+            return self._claimed(message, attempt, decision.lease, arrival, connection)
         arrival.met(decision)
         if isinstance(decision, Replay):
-            return desk.replayed(message, decision.record), None
-        raise desk.refusal(decision)
+            return self._desk.replayed(message, decision.record), None
+        raise self._desk.refusal(decision)
 
     def _claimed(
         self,

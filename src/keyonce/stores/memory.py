@@ -139,12 +139,16 @@ class MemoryStore:
         with shelf.lock:
             now = shelf.clock()
             stored = shelf.records.get(command.identity)
-            change = transitions.settle(stored, command, now)
+            if command.forgets:
+                record = transitions.forget(stored, command, now)
+                del shelf.records[command.identity]
+            else:
+                record = transitions.settle(stored, command, now).record
+                shelf.write(record)
             shelf.audits.append(audit_of(command, stored, now))
             del shelf.audits[:-AUDITS_KEPT]
-            shelf.write(change.record)
-        shelf.tell(change.record)
-        return change.record
+        shelf.tell(record)
+        return record
 
     def watch(self, identity: Identity, wake: Callable[[], object]) -> MemoryWatch:
         """Have *wake* called at the end of the record; it always is."""

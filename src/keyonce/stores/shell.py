@@ -13,9 +13,10 @@ from keyonce.core.states import Status
 from keyonce.core.transitions import effective_status, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from keyonce.core.model import Identity, Query, Settlement
+    from keyonce.core.errors import StoreError
+    from keyonce.core.model import Claim, Claimed, Identity, Query, Settlement
 
 
 def listed(records: Iterable[Record], query: Query, now: float) -> Iterator[Record]:
@@ -71,11 +72,17 @@ def audit_of(command: Settlement, before: Record | None, now: float) -> AuditRow
     return AuditRow(
         at=now,
         actor=command.actor,
-        action="release" if command.result is None else "resolve",
+        action=_action(command),
         identity=command.identity,
         reason=command.reason,
         before="absent" if before is None else before.status.word,
     )
+
+
+def _action(command: Settlement) -> str:
+    if command.forgets:
+        return "forget"
+    return "release" if command.result is None else "resolve"
 
 
 def unreadable(identity: Identity) -> RecordUnreadable:
@@ -100,3 +107,23 @@ def damaged(identity: Identity) -> Record:
         lease_for=0.0,
         reason="unreadable",
     )
+
+
+def unanswered(
+    commands: Sequence[Claim], seen: Sequence[Claimed | StoreError | None]
+) -> list[Claim]:
+    """Give the claims of a batch that a first look does not answer."""
+    return [
+        command
+        for command, answer in zip(commands, seen, strict=True)
+        if answer is None
+    ]
+
+
+def answered(
+    seen: Sequence[Claimed | StoreError | None],
+    later: Sequence[Claimed | StoreError],
+) -> list[Claimed | StoreError]:
+    """Give the answers of a batch, with those that came *later* in their places."""
+    rest = iter(later)
+    return [next(rest) if answer is None else answer for answer in seen]

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keyonce.testing.announcing import aannounced_on, watch_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -45,6 +45,8 @@ class StorePortal:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        if hasattr(store, "claim_many"):
+            self.claim_many = self._claim_many
 
     @property
     def traits(self) -> Traits:
@@ -113,6 +115,13 @@ class StorePortal:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        store: Any = self._store
+        work: Coroutine[Any, Any, Sequence[Claimed | StoreError]] = store.claim_many(
+            commands
+        )
+        return self._wait_for(work)
 
     def _wait_for(self, work: Coroutine[Any, Any, R]) -> R:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -30,10 +30,12 @@ milliseconds or better.
 
 from __future__ import annotations
 
+from keyonce.testing.store_scenarios.batches import Batches
 from keyonce.testing.store_scenarios.bodies import Bodies
 from keyonce.testing.store_scenarios.claims import Claims
 from keyonce.testing.store_scenarios.concurrency import Concurrency
 from keyonce.testing.store_scenarios.endings import Endings
+from keyonce.testing.store_scenarios.forgetting import Forgetting
 from keyonce.testing.store_scenarios.identities import Identities
 from keyonce.testing.store_scenarios.leases import Leases
 from keyonce.testing.store_scenarios.notes import Notes
@@ -44,6 +46,7 @@ from keyonce.testing.store_scenarios.table import Table
 
 class StoreContract(
     Claims,
+    Batches,
     Leases,
     Endings,
     Notes,
@@ -51,6 +54,7 @@ class StoreContract(
     Identities,
     Bodies,
     Operators,
+    Forgetting,
     Concurrency,
     Table,
 ):

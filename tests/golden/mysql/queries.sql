@@ -58,6 +58,15 @@ SELECT
 FROM keyonce_records
 WHERE scope = %(scope)s AND operation = %(operation)s AND `key` = %(key)s;
 
+-- read_many --
+SELECT
+    scope, operation, `key`,
+    {now}, FALSE, status, guarantee, owner, executions, crashes, created_at,
+    claimed_at, lease_for, {lease}, ended_at, expires_at, late_until, scheme,
+    digest, fields, reference, reason, IF(status = 2, result, steps) AS result
+FROM keyonce_records FORCE INDEX (PRIMARY)
+WHERE (scope, operation, `key`) IN %(identities)s;
+
 -- read_now --
 SELECT
     {now}, FALSE, status, guarantee, owner, executions, crashes, created_at,
@@ -100,7 +109,7 @@ UPDATE keyonce_records SET
     lease_for = %(lease_for)s, lease_until = {now} + %(lease_for)s, ended_at = NULL,
     expires_at = NULL, late_until = NULL, scheme = %(scheme)s, digest = %(digest)s,
     fields = %(fields)s, reference = IF(%(anew)s, NULL, reference), reason = NULL,
-    result = NULL, steps = IF(%(anew)s, NULL, steps)
+    result = NULL, steps = IF(%(anew)s, NULL, steps), noted = 0
 WHERE scope = %(scope)s AND operation = %(operation)s AND `key` = %(key)s
     AND owner = %(seen_owner)s AND status = %(seen_status)s
     AND {lease} = %(seen_lease)s;
@@ -187,7 +196,9 @@ WHERE scope = %(scope)s AND operation = %(operation)s AND `key` = %(key)s
 
 -- note_record --
 UPDATE keyonce_records SET
-    steps = COALESCE(%(steps)s, steps), reference = COALESCE(%(reference)s, reference)
+    steps = IF(%(number)s >= noted, COALESCE(%(steps)s, steps), steps),
+    reference = IF(%(number)s >= noted, COALESCE(%(reference)s, reference), reference),
+    noted = GREATEST(noted, %(number)s)
 WHERE scope = %(scope)s AND operation = %(operation)s AND `key` = %(key)s
     AND owner = %(owner)s AND status IN (1, 3);
 SELECT 1
@@ -208,6 +219,10 @@ UPDATE keyonce_records SET
     expires_at = %(expires_at)s, late_until = NULL, scheme = %(scheme)s,
     digest = %(digest)s, fields = %(fields)s, reference = %(reference)s,
     reason = %(reason)s, result = %(result)s, steps = %(steps)s
+WHERE scope = %(scope)s AND operation = %(operation)s AND `key` = %(key)s;
+
+-- delete_record --
+DELETE FROM keyonce_records
 WHERE scope = %(scope)s AND operation = %(operation)s AND `key` = %(key)s;
 
 -- insert_audit --

@@ -72,6 +72,64 @@ FROM (
     SELECT b.*, b.lease_until AS until FROM begun AS b UNION ALL SELECT * FROM seen
 ) AS r CROSS JOIN clock AS c;
 
+-- begin_many --
+-- The same for many keys, in the order of these, so that two batches never wait for
+-- each other. No row for a key: somebody inserted it meanwhile.
+WITH clock AS MATERIALIZED (
+    SELECT coalesce($1::FLOAT8, extract(EPOCH FROM clock_timestamp())::FLOAT8) AS now
+), asked AS MATERIALIZED (
+    SELECT
+        a.place, a.scope COLLATE "C" AS scope, a.operation COLLATE "C" AS operation,
+        a.key COLLATE "C" AS key, a.owner, a.guarantee, a.lease_for, a.scheme,
+        a.digest, a.fields
+    FROM unnest(
+        $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::INT4[], $7::FLOAT8[],
+        $8::TEXT[], $9::BYTEA[], $10::BYTEA[]
+    ) WITH ORDINALITY AS a (
+        scope, operation, key, owner, guarantee, lease_for, scheme, digest, fields,
+        place
+    )
+), seen AS MATERIALIZED (
+    SELECT r.*, CASE WHEN r.status = 1 THEN greatest(r.lease_until, (
+        SELECT n.lease_until FROM keyonce_renewals AS n
+        WHERE n.scope = r.scope AND n.operation = r.operation AND n.key = r.key
+            AND n.owner = r.owner
+    )) ELSE r.lease_until END AS until
+    FROM asked AS a INNER JOIN keyonce_records AS r
+        ON r.scope = a.scope AND r.operation = a.operation AND r.key = a.key
+), begun AS (
+    INSERT INTO keyonce_records (
+        status, guarantee, owner, executions, crashes, created_at, claimed_at,
+        lease_for, lease_until, scheme, digest, fields, scope, operation, key
+    )
+    SELECT
+        1, a.guarantee, a.owner, 1, 0, c.now, c.now,
+        a.lease_for, c.now + a.lease_for, a.scheme, a.digest, a.fields,
+        a.scope, a.operation, a.key
+    FROM asked AS a CROSS JOIN clock AS c
+    WHERE NOT EXISTS (
+        SELECT 1 FROM seen AS s
+        WHERE s.scope = a.scope AND s.operation = a.operation AND s.key = a.key
+    )
+    ORDER BY a.scope, a.operation, a.key
+    ON CONFLICT (scope, operation, key) DO NOTHING
+    RETURNING *
+)
+SELECT
+    r.status, r.guarantee, r.owner, r.executions, r.crashes, r.created_at, r.claimed_at,
+    r.lease_for, r.until, r.ended_at, r.expires_at, r.late_until, r.scheme,
+    r.digest, r.fields, r.reference, r.reason,
+    CASE WHEN r.status <> 2 THEN r.steps
+        WHEN r.result IS NULL
+        THEN keyonce_outcome_of(r.kept_in,
+            keyonce_mark(r.scope, r.operation, r.key, r.owner))
+        ELSE r.result END,
+    c.now, a.place
+FROM (
+    SELECT b.*, b.lease_until AS until FROM begun AS b UNION ALL SELECT * FROM seen
+) AS r CROSS JOIN clock AS c INNER JOIN asked AS a
+    ON a.scope = r.scope AND a.operation = r.operation AND a.key = r.key;
+
 -- claim --
 -- All that a claim can come to: take over only what nobody has locked and what is
 -- still as it was read; insert only where the read found nothing: so nobody waits for
@@ -162,6 +220,7 @@ WITH clock AS MATERIALIZED (
         result = NULL,
         kept_in = NULL,
         steps = CASE WHEN h.way <> 'anew' THEN r.steps END,
+        noted = 0,
         awaited = h.way = 'over' AND r.awaited
     FROM held AS h CROSS JOIN clock AS c
     WHERE (
@@ -365,10 +424,14 @@ FROM held AS r CROSS JOIN renewed AS n CROSS JOIN clock AS c;
 
 -- note --
 -- In the record itself: so either a claim that takes over finds the note, or the note
--- finds the claim. No row: the owner holds the key no more.
+-- finds the claim. One that is older than the last changes nothing. No row: the owner
+-- holds the key no more.
 UPDATE keyonce_records AS r SET
-    steps = coalesce($5::BYTEA, r.steps),
-    reference = coalesce(nullif($6::TEXT, ''), r.reference)
+    steps = CASE WHEN $7::INT4 >= r.noted
+        THEN coalesce($5::BYTEA, r.steps) ELSE r.steps END,
+    reference = CASE WHEN $7::INT4 >= r.noted
+        THEN coalesce(nullif($6::TEXT, ''), r.reference) ELSE r.reference END,
+    noted = greatest(r.noted, $7::INT4)
 WHERE r.scope = $1::TEXT AND r.operation = $2::TEXT AND r.key = $3::TEXT
     AND r.owner = $4::BYTEA AND r.status IN (1, 3)
 RETURNING 1;
@@ -440,6 +503,12 @@ RETURNING
     CASE WHEN awaited THEN pg_notify('keyonce', encode(sha256(convert_to(
         scope || chr(31) || operation || chr(31) || key, 'UTF8')), 'hex'))
     IS NOT NULL END;
+
+-- delete_record --
+-- An outcome apart from it stays in its partition: its mark has the owner's token, so
+-- nobody finds it any more.
+DELETE FROM keyonce_records
+WHERE scope = $1::TEXT AND operation = $2::TEXT AND key = $3::TEXT;
 
 -- insert_audit --
 INSERT INTO keyonce_audits (

@@ -6,7 +6,7 @@ SELECT
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
     fields, reference, reason,
-    (SELECT result FROM keyonce_results WHERE id = r.id), steps
+    (SELECT result FROM keyonce_results WHERE id = r.id), steps, noted
 FROM keyonce_records AS r
 WHERE scope = ? AND operation = ? AND key = ?;
 
@@ -17,22 +17,22 @@ DELETE FROM keyonce_results WHERE id IS NULL;
 INSERT INTO keyonce_records (
     status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
-    fields, reference, reason, steps, scope, operation, key
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    fields, reference, reason, steps, noted, scope, operation, key
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- update_record --
 UPDATE keyonce_records SET
     status = ?, guarantee = ?, owner = ?, executions = ?, crashes = ?,
     created_at = ?, claimed_after = ?, lease_for = ?, lease_until = ?,
     ended_after = ?, expires_at = ?, late_after = ?, scheme = ?, digest = ?,
-    fields = ?, reference = ?, reason = ?, steps = ?
+    fields = ?, reference = ?, reason = ?, steps = ?, noted = ?
 WHERE id = ?;
 
 -- renew_record --
 UPDATE keyonce_records SET lease_until = ? WHERE id = ?;
 
 -- note_record --
-UPDATE keyonce_records SET steps = ?, reference = ? WHERE id = ?;
+UPDATE keyonce_records SET steps = ?, reference = ?, noted = ? WHERE id = ?;
 
 -- put_result --
 INSERT OR REPLACE INTO keyonce_results (id, result) VALUES (?, ?);
@@ -51,7 +51,7 @@ SELECT
     scope, operation, key,
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
-    fields, reference, reason, NULL, NULL
+    fields, reference, reason, NULL, NULL, 0
 FROM keyonce_records
 WHERE status IN (2, 4, 5) AND expires_at <= ?
 LIMIT ?;
@@ -62,7 +62,7 @@ SELECT
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
     fields, reference, reason,
-    EXISTS (SELECT 1 FROM keyonce_results WHERE id = r.id), NULL
+    EXISTS (SELECT 1 FROM keyonce_results WHERE id = r.id), NULL, 0
 FROM keyonce_records AS r
 WHERE (scope, operation, key) > (:after_scope, :after_operation, :after_key)
     AND (:scope IS NULL OR scope = :scope)
@@ -77,7 +77,7 @@ SELECT
     scope, operation, key,
     id, status, guarantee, owner, executions, crashes, created_at, claimed_after,
     lease_for, lease_until, ended_after, expires_at, late_after, scheme, digest,
-    fields, reference, reason, 0, NULL
+    fields, reference, reason, 0, NULL, 0
 FROM keyonce_records
 WHERE status IN (1, 3)
     AND (scope, operation, key) > (:after_scope, :after_operation, :after_key)

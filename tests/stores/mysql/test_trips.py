@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyonce.core.errors import StoreError, StoreUnavailable
+from keyonce.core.errors import RecordUnreadable, StoreError, StoreUnavailable
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Note
 from keyonce.core.protocols import Store
@@ -201,3 +201,23 @@ def test_a_decision_whose_commit_is_unclear_is_not_repeated(store, relay):
 
     assert Status.RELEASED is record_in(store).status
     assert 1 == len(store.audits(ORDER))
+
+
+def test_a_batch_of_new_claims_is_two_trips_and_of_taken_ones_one(store, relay):
+    commands = [claim_of(named(f"{n}")) for n in range(100)]
+    others = [command._replace(owner=SECOND) for command in commands]
+
+    assert 2 == trips(relay, lambda: store.claim_many(commands))
+    assert 1 == trips(relay, lambda: store.claim_many(others))
+
+
+def test_a_torn_record_spoils_no_other_of_a_batch(store, server):
+    completed(store, named("torn"))
+    server.ask("UPDATE used.keyonce_records SET result = 'torn'")
+
+    one, torn, two = store.claim_many(
+        [claim_of(named(key), SECOND) for key in ("one", "torn", "two")]
+    )
+
+    assert isinstance(torn, RecordUnreadable)
+    assert {SECOND} == {one.record.owner, two.record.owner}

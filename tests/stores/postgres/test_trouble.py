@@ -402,3 +402,32 @@ def test_whoever_had_to_wait_for_the_server_ends_no_lease(server, url, relay):
     assert first == waited
     assert SECOND == promptly.owner
     store.close()
+
+
+def test_a_batch_of_claims_is_one_round_trip(server, url, relay):
+    store = PostgresStore(through(relay, server, url))
+    for n in range(8):  # until everything is prepared
+        store.claim_many([claim_of(named(f"{n}-{m}")) for m in range(2)])
+    commands = [claim_of(named(f"new-{n}")) for n in range(100)]
+
+    relay.turns = 0
+    store.claim_many(commands)
+    new = relay.turns
+    store.claim_many([command._replace(owner=SECOND) for command in commands])
+    taken = relay.turns - new
+
+    assert (1, 1) == (new, taken)
+    store.close()
+
+
+def test_a_torn_record_spoils_no_other_of_a_batch(store, url):
+    completed(store, named("torn"))
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("UPDATE keyonce_records SET result = 'torn'")
+
+    one, torn, two = store.claim_many(
+        [claim_of(named(key), SECOND) for key in ("one", "torn", "two")]
+    )
+
+    assert isinstance(torn, RecordUnreadable)
+    assert {SECOND} == {one.record.owner, two.record.owner}

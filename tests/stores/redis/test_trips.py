@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from keyonce.core.errors import StoreUnavailable
+from keyonce.core.errors import RecordUnreadable, StoreUnavailable
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Note, Query, no_fields
 from keyonce.core.states import Status
@@ -328,3 +328,51 @@ def test_an_error_of_the_driver_says_what_it_means(server):
     assert (FIRST, Status.COMPLETED) == (answer.owner, answer.status)
     assert 1 == record_in(store).executions
     client.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_claims_waits_for_no_answer_of_its_own(server, kind):
+    relay = Relay(server.port)
+    store = store_of(kind, f"redis://127.0.0.1:{relay.port}/0")
+    store.claim(claim_of(named("warm")))
+    commands = [claim_of(named(f"{n}")) for n in range(100)]
+
+    relay.turns = 0
+    claimed = store.claim_many(commands)
+
+    # The driver writes some 6 kB at a time, and the server may answer in between.
+    assert relay.turns < 15
+    assert [each.owner for each in commands] == [each.record.owner for each in claimed]
+    store.close()
+    relay.close()
+
+
+def test_a_batch_of_claims_is_a_script_for_each(store, own):
+    known(store)
+    trips = Trips(own)
+
+    store.claim_many([claim_of(named(f"{n}")) for n in range(10)])
+
+    assert 10 == trips.scripts()
+
+
+def test_a_server_that_forgot_the_script_is_told_again(store, own):
+    own.script_flush()
+
+    claimed = store.claim_many([claim_of(named(f"{n}")) for n in range(3)])
+
+    assert {FIRST} == {each.record.owner for each in claimed}
+
+
+def test_a_torn_record_spoils_no_other_of_a_batch(store, own):
+    completed(store, named("outcome"))
+    own.hdel(b"keyonce:r:{5:alice12:POST /orders7:outcome}", "o")
+    completed(store, named("head"))
+    own.hdel(b"keyonce:r:{5:alice12:POST /orders4:head}", "h")
+
+    one, torn, headless, two = store.claim_many(
+        [claim_of(named(key), SECOND) for key in ("one", "outcome", "head", "two")]
+    )
+
+    assert {RecordUnreadable} == {type(torn), type(headless)}
+    assert {SECOND} == {one.record.owner, two.record.owner}

@@ -86,9 +86,14 @@ def put(table: str, item: Item, where: Where) -> Call:
     return Call("put_item", _putting(table, item, where), _WRITING)
 
 
-def together(table: str, puts: Sequence[tuple[Item, Where]]) -> Call:
-    """Write several whole items, all of them or none."""
+def together(
+    table: str,
+    puts: Sequence[tuple[Item, Where]],
+    deletes: Sequence[tuple[Item, Where]] = (),
+) -> Call:
+    """Write several whole items and take some away by their keys: all or none."""
     items = [{"Put": _putting(table, item, where)} for item, where in puts]
+    items += [{"Delete": _deleting(table, key, where)} for key, where in deletes]
     return Call("transact_write_items", {"TransactItems": items}, _WRITING)
 
 
@@ -113,13 +118,19 @@ def update(
     removes: Sequence[str] = (),
     plus: Mapping[str, str] = _NOTHING,
     counts: Mapping[str, Value] = _UNCOUNTED,
+    at_most: Mapping[str, Value] = _UNCOUNTED,
 ) -> Call:
     """Change some attributes, if the item is as *where* says; the answer is the old.
 
     *plus* names an attribute of the item that is added to what is set; *counts*
-    says what is added to numbers that may not be there yet.
+    says what is added to numbers that may not be there yet. What stands under a
+    name of *at_most* must be no more than that number, or not be there yet.
     """
     text, names, values = conditions(where)
+    for name, value in at_most.items():
+        text += f" AND (attribute_not_exists(#{name}) OR #{name} <= :most_{name})"
+        names[f"#{name}"] = name
+        values[f":most_{name}"] = value
     names |= {f"#{name}": name for name in (*sets, *removes, *plus.values(), *counts)}
     values |= {f":{name}": value for name, value in {**sets, **counts}.items()}
     added = {name: f" + #{other}" for name, other in plus.items()}
@@ -153,6 +164,10 @@ def told_nothing(call: Call) -> Call:
 
 def delete(table: str, key: Item, where: Where) -> Call:
     """Take an item away, if it is as *where* says."""
+    return Call("delete_item", _deleting(table, key, where), _WRITING)
+
+
+def _deleting(table: str, key: Item, where: Where) -> dict[str, Any]:
     text, names, values = conditions(where)
     parameters = {
         "TableName": table,
@@ -160,7 +175,7 @@ def delete(table: str, key: Item, where: Where) -> Call:
         "ConditionExpression": text,
         "ExpressionAttributeNames": names,
     }
-    return Call("delete_item", with_values(parameters, values), _WRITING)
+    return with_values(parameters, values)
 
 
 def conditions(where: Where) -> tuple[str, dict[str, str], Item]:

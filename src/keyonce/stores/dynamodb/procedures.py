@@ -146,7 +146,7 @@ def _complete(table: str, command: Completion, at: Instant) -> Procedure[Record 
         sets["reference"] = text(command.reference)
     where = _held_by(command.owner, Status.IN_PROGRESS, Status.UNKNOWN)
     identity = command.identity
-    forgets = ("open", "reason", "steps", "noted")
+    forgets = ("open", "reason", "steps", "noted", "note")
     call = update(table, key_of(identity), sets, where, removes=forgets)
     change = yield from _change(
         table,
@@ -227,9 +227,10 @@ def note(table: str, command: Note) -> Procedure[bool]:
     """Write down how far the owner's work got; what is too large changes nothing.
 
     Each note is counted: whoever has read the item before it writes nothing over it.
+    One that is older than the last is refused, and a look tells who holds the key.
     """
     steps, reference = command.steps, command.reference
-    sets: Item = {}
+    sets: Item = {"note": number(command.number)}
     if steps is not None and len(steps) > LARGEST_STEPS:
         raise StepsTooLarge(len(steps))
     if steps:
@@ -244,11 +245,16 @@ def note(table: str, command: Note) -> Procedure[bool]:
         where,
         removes=("steps",) if steps == b"" else (),
         counts={"noted": number(1)},
+        at_most={"note": number(command.number)},
     )
     refusal = (yield told_nothing(call)).refusal
     if refusal is Refusal.TOO_LARGE:
         raise StepsTooLarge(len(steps or b""))
-    return refusal is None
+    if refusal is None:
+        return True
+    item = (yield get(table, key_of(command.identity))).item
+    stored = None if item is None else record_of(command.identity, item)
+    return transitions.note(stored, command) is not None
 
 
 def settle(table: str, command: Settlement, at: Instant) -> Procedure[Record]:
@@ -257,19 +263,30 @@ def settle(table: str, command: Settlement, at: Instant) -> Procedure[Record]:
     for _ in range(_TURNS):
         item = (yield get(table, key_of(identity))).item
         stored = _for_an_operator(identity, item)
-        transitions.settle(stored, command, at.early)
-        record = transitions.settle(stored, command, at.now).record
+        record, left = _settled(stored, command, at)
         audit = audit_item(
             audit_of(command, stored, at.now), stored.owner if stored else b""
         )
         where: Where = {"id": []} if item is None else unchanged(item)
-        puts = [(item_of(record), where), (audit, {"id": []})]
-        answer = yield together(table, puts)
+        gone = [(key_of(identity), where)] if left is None else []
+        puts = [] if left is None else [(left, where)]
+        answer = yield together(table, [*puts, (audit, {"id": []})], gone)
         if answer.refusal is None:
             return record
         if answer.refusal is Refusal.TOO_LARGE:
             raise TooLarge
     raise _contended(identity)
+
+
+def _settled(
+    stored: Record | None, command: Settlement, at: Instant
+) -> tuple[Record, Item | None]:
+    """Give what is answered, and the item that is left."""
+    if command.forgets:
+        return transitions.forget(stored, command, at.early), None
+    transitions.settle(stored, command, at.early)
+    record = transitions.settle(stored, command, at.now).record
+    return record, item_of(record)
 
 
 def _for_an_operator(identity: Identity, item: Item | None) -> Record | None:

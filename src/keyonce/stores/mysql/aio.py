@@ -109,6 +109,12 @@ class AsyncMySQLStore:
     async def claim(self, command: Claim) -> Claimed:
         return await self._database.run(partial(procedures.claim, command))
 
+    async def claim_many(
+        self, commands: Sequence[Claim]
+    ) -> Sequence[Claimed | StoreError]:
+        """Claim each, in two trips where keys are new or taken."""
+        return await self._database.run(partial(procedures.claim_many, commands))
+
     async def complete(self, command: Completion) -> Record | None:
         if len(command.result.body) > LARGE:
             return await asyncio.to_thread(self._verbs.complete, command)

@@ -19,7 +19,7 @@ from keyonce.core.errors import IdempotencyError, StoreUnavailable
 from keyonce.core.flow import arun
 from keyonce.stores.mysql.connections import check_lent, commits_itself
 from keyonce.stores.mysql.rows import microseconds
-from keyonce.stores.mysql.script import bound, scripts, session
+from keyonce.stores.mysql.script import Together, bound, scripts, session
 from keyonce.stores.mysql.translate import (
     CONFLICTS,
     LOCK_WAIT,
@@ -28,13 +28,14 @@ from keyonce.stores.mysql.translate import (
     may_repeat,
     unavailable,
 )
-from keyonce.stores.statement import Procedure, Row, Statement
+from keyonce.stores.statement import Row, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyonce.stores.mysql.address import Address
     from keyonce.stores.mysql.procedures import Place
+    from keyonce.stores.mysql.script import Word, Words
 
 R = TypeVar("R")
 
@@ -68,7 +69,7 @@ class AsyncDatabase:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
-    async def run(self, make: Callable[[], Procedure[R]], *, whole: bool = False) -> R:
+    async def run(self, make: Callable[[], Words[R]], *, whole: bool = False) -> R:
         """Run the procedure that *make* gives, again after a conflict.
 
         With *whole* it is one transaction; else each of its statements is.
@@ -84,7 +85,7 @@ class AsyncDatabase:
                 f"The MySQL server did not answer in {self._store_timeout:g} s."
             ) from error
 
-    async def _until_done(self, make: Callable[[], Procedure[R]], *, whole: bool) -> R:
+    async def _until_done(self, make: Callable[[], Words[R]], *, whole: bool) -> R:
         tries = 1
         while True:
             try:
@@ -97,7 +98,7 @@ class AsyncDatabase:
             await asyncio.sleep(PAUSE * tries * random.random())
             tries += 1
 
-    async def _once(self, make: Callable[[], Procedure[R]], *, whole: bool) -> R:
+    async def _once(self, make: Callable[[], Words[R]], *, whole: bool) -> R:
         pool = self._pool()
         connection = await pool.acquire()
         try:
@@ -115,7 +116,7 @@ class AsyncDatabase:
                 await given_back
 
     async def _attempt(
-        self, connection: Any, make: Callable[[], Procedure[R]], *, whole: bool
+        self, connection: Any, make: Callable[[], Words[R]], *, whole: bool
     ) -> R:
         if not whole:
             return await arun(make(), partial(self.perform, connection))
@@ -139,12 +140,17 @@ class AsyncDatabase:
         connection.close()  # an answer may still be under way
 
     async def perform(
-        self, connection: Any, statement: Statement, *, inside: bool = False
+        self, connection: Any, word: Word, *, inside: bool = False
     ) -> list[Row]:
-        """Carry out one statement of a procedure and commit it, unless *inside*."""
-        script = self._scripts[statement.query]
+        """Carry out one word of a procedure and commit it, unless *inside*."""
+        statements = word.statements if isinstance(word, Together) else (word,)
+        now = self.now()
         async with connection.cursor(cursor=Cursor) as cursor:
-            await cursor.execute(script, bound(statement.values, self.now()))
+            script = ";\n".join(
+                cursor.mogrify(self._scripts[query], bound(values, now))
+                for query, values in statements
+            )
+            await cursor.execute(script)
             rows = await cursor.fetchall()
             while await cursor.nextset():
                 rows = await cursor.fetchall()

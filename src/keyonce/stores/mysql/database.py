@@ -24,7 +24,7 @@ from keyonce.stores.mysql.connections import (
 )
 from keyonce.stores.mysql.opening import Opened, open_database
 from keyonce.stores.mysql.rows import microseconds
-from keyonce.stores.mysql.script import bound, scripts, session, singly
+from keyonce.stores.mysql.script import Together, bound, scripts, session, singly
 from keyonce.stores.mysql.translate import (
     CONFLICTS,
     code_of,
@@ -32,13 +32,14 @@ from keyonce.stores.mysql.translate import (
     may_repeat,
     unavailable,
 )
-from keyonce.stores.statement import Procedure, Row, Statement
+from keyonce.stores.statement import Row, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keyonce.stores.mysql.address import Address
     from keyonce.stores.mysql.procedures import Place
+    from keyonce.stores.mysql.script import Word, Words
 
 R = TypeVar("R")
 
@@ -114,7 +115,7 @@ class Database:
         self._scripts = scripts(bound_clock=clock is not None)
         self.home = home
 
-    def run(self, make: Callable[[], Procedure[R]], *, whole: bool = False) -> R:
+    def run(self, make: Callable[[], Words[R]], *, whole: bool = False) -> R:
         """Run the procedure that *make* gives, again after a conflict.
 
         With *whole* it is one transaction; else each of its statements is.
@@ -152,7 +153,7 @@ class Database:
             raise unavailable(error) from error
 
     def _attempt(
-        self, connection: Any, make: Callable[[], Procedure[R]], *, whole: bool
+        self, connection: Any, make: Callable[[], Words[R]], *, whole: bool
     ) -> R:
         perform = partial(self.perform, connection)
         if not whole:
@@ -183,19 +184,36 @@ class Database:
             self.source.give_back(borrowed)
 
     def perform(
-        self, connection: Any, statement: Statement, *, inside: bool = False
+        self, connection: Any, word: Word, *, inside: bool = False
     ) -> list[Row]:
-        """Carry out one statement of a procedure and commit it, unless *inside*."""
-        script = self._scripts[statement.query]
-        values = bound(statement.values, self.now())
-        pieces = [script] if takes_many(connection) else singly(script)
+        """Carry out one word of a procedure and commit it, unless *inside*."""
+        rows: list[Row] = []
         with connection.cursor(Cursor) as cursor:
-            rows: list[Row] = []
-            for piece in pieces:
-                rows = _rows(cursor, piece, values)
+            if isinstance(word, Statement):
+                rows = self._one(cursor, word, many=takes_many(connection))
+            elif takes_many(connection):
+                rows = _rows(cursor, self._as_one(cursor, word), None)
+            else:
+                for statement in word.statements:
+                    rows = self._one(cursor, statement, many=False)
         if not inside and not commits_itself(connection):
             connection.commit()
         return rows
+
+    def _one(self, cursor: Cursor, statement: Statement, *, many: bool) -> list[Row]:
+        script = self._scripts[statement.query]
+        values = bound(statement.values, self.now())
+        rows: list[Row] = []
+        for piece in [script] if many else singly(script):
+            rows = _rows(cursor, piece, values)
+        return rows
+
+    def _as_one(self, cursor: Cursor, word: Together) -> str:
+        now = self.now()
+        return ";\n".join(
+            cursor.mogrify(self._scripts[query], bound(values, now))
+            for query, values in word.statements
+        )
 
     def script(self, name: str) -> str:
         """Give the query of that name as it is sent."""
@@ -210,7 +228,7 @@ class Database:
         self.source.close()
 
 
-def _rows(cursor: Cursor, piece: str, values: dict[str, Any]) -> list[Row]:
+def _rows(cursor: Cursor, piece: str, values: dict[str, Any] | None) -> list[Row]:
     cursor.execute(piece, values)
     rows = cursor.fetchall()
     while cursor.nextset():

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from keyonce.core import transitions
 from keyonce.core.codec import encode
 from keyonce.core.errors import RecordUnreadable, StoreError, StoreUnavailable
-from keyonce.core.model import Claimed, Identity, Query, StoredResult, StoreStats
+from keyonce.core.model import (
+    Claimed,
+    Identity,
+    Query,
+    StoredResult,
+    StoreStats,
+    no_fields,
+)
 from keyonce.core.states import Status
 from keyonce.stores.mysql.rows import (
     NUMBERS,
@@ -35,11 +42,21 @@ from keyonce.stores.mysql.rows import (
     word,
     written,
 )
+from keyonce.stores.mysql.script import Together
 from keyonce.stores.mysql.translate import LOCK_WAIT, LOCKED, code_of
-from keyonce.stores.shell import audit_of, damaged, listed, stored_as
+from keyonce.stores.shell import (
+    answered,
+    audit_of,
+    damaged,
+    listed,
+    stored_as,
+    unanswered,
+)
 from keyonce.stores.statement import Procedure, Row, Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -48,9 +65,11 @@ if TYPE_CHECKING:
         Record,
         Settlement,
     )
+    from keyonce.stores.mysql.script import Words
 
 PAGE: Final = 500
 BATCH: Final = 100
+MANY: Final = 500  # claims in one packet
 TURNS: Final = 20
 HEADERS: Final = 64 * 1024  # what a packet holds of an outcome beside its body
 Place = tuple[str, ...]  # a database, then what tells its server from others
@@ -101,6 +120,73 @@ def claim(command: Claim) -> Procedure[Claimed]:
     raise StoreUnavailable("A key changes hands faster than it can be claimed.")
 
 
+def claim_many(commands: Sequence[Claim]) -> Words[list[Claimed | StoreError]]:
+    """Claim each: one trip reads all, a second writes what is new.
+
+    Keys that were used before and are free again, and ends of leases, are claimed one
+    by one.
+    """
+    answers: list[Claimed | StoreError] = []
+    for start in range(0, len(commands), MANY):
+        batch = commands[start : start + MANY]
+        found = yield from _begun_many({_columns(each): each for each in batch})
+        seen = [_met(each, found.get(_columns(each))) for each in batch]
+        later: list[Claimed | StoreError] = []
+        for command in unanswered(batch, seen):
+            try:
+                later.append((yield from claim(command)))
+            except StoreError as error:
+                later.append(error)
+        answers += answered(seen, later)
+    return answers
+
+
+def _begun_many(
+    commands: dict[tuple[bytes, ...], Claim],
+) -> Words[dict[tuple[bytes, ...], Row]]:
+    """Insert what is not there, in one transaction, and give all that then is.
+
+    In the order of the keys, so that two batches never wait for each other.
+    """
+    found = _by_identity((yield _reading(commands)))
+    new = sorted(commands.keys() - found.keys())
+    if new:
+        inserts = [
+            Statement("insert", _inserted(transitions.claim(None, each, 0.0).record))
+            for each in (commands[identity] for identity in new)
+        ]
+        begin, commit = Statement("begin"), Statement("commit")
+        rows = yield Together((begin, *inserts, commit, _reading(new)))
+        found |= _by_identity(rows)
+    return found
+
+
+def _reading(identities: Iterable[tuple[bytes, ...]]) -> Statement:
+    return Statement("read_many", {"identities": tuple(sorted(identities))})
+
+
+def _by_identity(rows: list[Row]) -> dict[tuple[bytes, ...], Row]:
+    return {tuple(row[:3]): row[3:] for row in rows}
+
+
+def _columns(command: Claim) -> tuple[bytes, ...]:
+    return tuple(identity_columns(command.identity).values())
+
+
+def _met(command: Claim, row: Row | None) -> Claimed | StoreError | None:
+    """Say what a first look came to; None: the key may be free."""
+    if row is None:
+        return None
+    now = clock_of(row)
+    try:
+        stored = record_of(command.identity, row)
+    except RecordUnreadable as error:
+        return error
+    unmade = command._replace(field_map=no_fields)
+    change = transitions.claim(stored, unmade, now)
+    return None if change.written else Claimed(change.record, now)
+
+
 def _held(stored: Record | None, error: Exception) -> bool:
     """Whether the lease may not be taken over now, since another has its record."""
     busy = code_of(error) in {LOCK_WAIT, LOCKED}
@@ -113,12 +199,7 @@ def claiming(seen: Record | None, wanted: Record) -> Statement:
     Status, owner and lease change with everything that happens to a record.
     Instants are the server's own, read in the statement that writes them.
     """
-    values: Columns = identity_columns(wanted.identity) | {
-        "guarantee": NUMBERS[wanted.guarantee],
-        "owner": wanted.owner,
-        "lease_for": microseconds(wanted.lease_for),
-        **fingerprint_columns(wanted),
-    }
+    values = _inserted(wanted)
     if seen is None:
         return Statement("insert_record", values)
     values |= {
@@ -134,6 +215,15 @@ def claiming(seen: Record | None, wanted: Record) -> Statement:
         return Statement("end_lease", values)
     free = seen.status is not Status.IN_PROGRESS
     return Statement("claim_again" if free else "take_over", values)
+
+
+def _inserted(wanted: Record) -> Columns:
+    return identity_columns(wanted.identity) | {
+        "guarantee": NUMBERS[wanted.guarantee],
+        "owner": wanted.owner,
+        "lease_for": microseconds(wanted.lease_for),
+        **fingerprint_columns(wanted),
+    }
 
 
 def complete(
@@ -214,6 +304,7 @@ def note(command: Note, largest: int) -> Procedure[bool]:
     values = _owned(command.identity, command.owner) | {
         "steps": steps,
         "reference": text(command.reference or None),
+        "number": command.number,
     }
     rows = yield Statement("note_record", values)
     return bool(rows)
@@ -237,12 +328,15 @@ def settle(command: Settlement, largest: int) -> Procedure[Record]:
     rows = yield Statement("lock_record", identity_columns(identity))
     now = clock_of(rows[0]) if rows else 0.0
     stored = _for_an_operator(identity, rows)
-    record = transitions.settle(stored, command, now).record
-    encoded = None
-    if record.result is not None:
-        result, encoded = fitting(record.result, largest)
-        record = record._replace(result=result)
-    yield Statement("settle_record", _settled(record) | {"result": encoded})
+    if command.forgets:
+        record = transitions.forget(stored, command, now)
+        yield Statement("delete_record", identity_columns(identity))
+    else:
+        record, encoded = transitions.settle(stored, command, now).record, None
+        if record.result is not None:
+            result, encoded = fitting(record.result, largest)
+            record = record._replace(result=result)
+        yield Statement("settle_record", _settled(record) | {"result": encoded})
     audit = audit_of(command, stored, now)
     yield Statement("insert_audit", audit_columns(audit))
     return record

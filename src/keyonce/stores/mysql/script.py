@@ -10,14 +10,17 @@ time instead.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from keyonce.stores.statement import queries_of
+from keyonce.stores.statement import Row, Statement, queries_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keyonce.stores.statement import Values
+
+R = TypeVar("R")
 
 PACKAGE: Final = "keyonce.stores.mysql"
 SERVER_CLOCK: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
@@ -61,6 +64,16 @@ def session(store_timeout: float) -> str:
 def singly(script: str) -> list[str]:
     """Split *script* for a connection that takes one statement at a time."""
     return [piece for piece in script.split(";\n") if piece.strip()]
+
+
+class Together(NamedTuple):
+    """Ask for these queries in one trip. Answer: the rows of the last."""
+
+    statements: tuple[Statement, ...]
+
+
+Word = Statement | Together
+Words = Generator[Word, list[Row], R]
 
 
 def bound(values: Values, now: int | None) -> dict[str, Any]:

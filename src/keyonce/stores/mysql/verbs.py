@@ -76,6 +76,10 @@ class Verbs:
     def claim(self, command: Claim) -> Claimed:
         return self._database.run(partial(procedures.claim, command))
 
+    def claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        """Claim each, in two trips where keys are new or taken."""
+        return self._database.run(partial(procedures.claim_many, commands))
+
     def complete(self, command: Completion) -> Record | None:
         self.upkeep.begin()
         return self._database.run(partial(procedures.complete, command, self._largest))

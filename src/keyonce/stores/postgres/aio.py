@@ -145,6 +145,16 @@ class AsyncPostgresStore:
         self._upkeep.begin()
         return claimed
 
+    async def claim_many(
+        self, commands: Sequence[Claim]
+    ) -> Sequence[Claimed | StoreError]:
+        """Claim each; keys that are new or taken by one statement."""
+        claimed = await self._ask(procedures.claim_many(commands, self._at()))
+        for command in commands:
+            self._lately.note(command.identity)
+        self._upkeep.begin()
+        return claimed
+
     async def complete(self, command: Completion) -> Record | None:
         width = None if self._demand is None else self._demand.width
         done = await self._ask(procedures.complete(command, self._at(), width=width))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from keyonce.core import transitions
 from keyonce.core.codec import encode
-from keyonce.core.errors import RecordUnreadable, StoreUnavailable
+from keyonce.core.errors import RecordUnreadable, StoreError, StoreUnavailable
 from keyonce.core.model import Claimed, Identity, Query, StoreStats, no_fields
 from keyonce.core.states import Status
 from keyonce.stores.postgres.rows import (
@@ -29,10 +29,19 @@ from keyonce.stores.postgres.rows import (
     texts_of,
 )
 from keyonce.stores.postgres.steps import Pause, Prompt, Script
-from keyonce.stores.shell import audit_of, damaged, listed, stored_as
+from keyonce.stores.shell import (
+    answered,
+    audit_of,
+    damaged,
+    listed,
+    stored_as,
+    unanswered,
+)
 from keyonce.stores.statement import Row, Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -49,6 +58,7 @@ ROUNDS: Final = 20  # of purging renewals
 CURRENT: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 TRIES: Final = 12  # of an answer that was overtaken
 LOOKS: Final = 6  # at a lease that another may be taking over; a tenth of a second
+PLACE: Final = 19  # the column of a claim's place in its batch, from 1 on
 UNTIL: Final = 8  # the column of a lease's end
 COUNTED: Final = 8192  # pages: 64 MiB are counted in less than half a second
 SAMPLED: Final = 4096  # of more than that; some fifty thousand records
@@ -73,6 +83,10 @@ def claim(command: Claim, at: float | None, *, known: bool) -> Steps[Claimed]:
     seen = yield from _first_look(command, at, known=known)
     if seen is not None:
         return seen
+    return (yield from _claimed(command, at))
+
+
+def _claimed(command: Claim, at: float | None) -> Steps[Claimed]:
     values = values_of(command, at)
     for _ in range(TRIES):
         rows = yield Statement("claim", values)
@@ -80,6 +94,52 @@ def claim(command: Claim, at: float | None, *, known: bool) -> Steps[Claimed]:
             return claimed_of(command.identity, rows[0])
         yield Pause()
     raise overtaken()
+
+
+def claim_many(
+    commands: Sequence[Claim], at: float | None
+) -> Steps[list[Claimed | StoreError]]:
+    """Claim each: new and taken keys by one statement, all others one by one.
+
+    Those are keys that were used before and are free again, and ends of leases.
+    """
+    seen: list[Claimed | StoreError | None] = [None] * len(commands)
+    first = [command for command in commands if command.witnessed is None]
+    if first:
+        rows = yield Statement("begin_many", columns_of_many(first, at))
+        met = {row[PLACE] - 1: row for row in rows}
+        looked = iter(_met(each, met.get(at)) for at, each in enumerate(first))
+        seen = [next(looked) if each.witnessed is None else None for each in commands]
+    later: list[Claimed | StoreError] = []
+    for command in unanswered(commands, seen):
+        try:
+            if command.witnessed is None:
+                later.append((yield from _claimed(command, at)))
+            else:
+                later.append((yield from claim(command, at, known=True)))
+        except StoreError as error:
+            later.append(error)
+    return answered(seen, later)
+
+
+def _met(command: Claim, row: Row | None) -> Claimed | StoreError | None:
+    """Say what a first look came to; None: the key may be free."""
+    if row is None:
+        return None
+    try:
+        stored = record_of(command.identity, row)
+    except RecordUnreadable as error:
+        return error
+    unmade = command._replace(field_map=no_fields)
+    change = transitions.claim(stored, unmade, row[NOW])
+    return None if change.written else Claimed(change.record, row[NOW])
+
+
+def columns_of_many(commands: Sequence[Claim], at: float | None) -> tuple[object, ...]:
+    """Give what ``begin_many`` writes: the time, and a list for each column."""
+    each = [values_of(command, at) for command in commands]
+    columns = [list(column) for column in zip(*each, strict=True)]
+    return (at, *columns[1:7], *columns[9:])
 
 
 def _give_way(command: Claim, at: float | None) -> Steps[None]:
@@ -207,7 +267,7 @@ def renew(identity: Identity, owner: bytes, at: float | None) -> Steps[Record | 
 
 def note(command: Note) -> Steps[bool]:
     """Write down how far the owner's work got."""
-    values = (command.owner, command.steps, command.reference)
+    values = (command.owner, command.steps, command.reference, command.number)
     rows = yield Statement("note", (*texts_of(command.identity), *values))
     return bool(rows)
 
@@ -262,10 +322,14 @@ def settle(command: Settlement, at: float | None) -> Steps[Record]:
     rows = yield Statement("find", (at, *texts))
     stored = _for_an_operator(command.identity, rows)
     now = rows[0][NOW] if rows else 0.0
-    change = transitions.settle(stored, command, now)
-    yield Statement("put_record", (*texts, *columns_of(change.record)))
+    if command.forgets:
+        record = transitions.forget(stored, command, now)
+        yield Statement("delete_record", texts)
+    else:
+        record = transitions.settle(stored, command, now).record
+        yield Statement("put_record", (*texts, *columns_of(record)))
     yield Statement("insert_audit", audit_columns(audit_of(command, stored, now)))
-    return change.record
+    return record
 
 
 def _for_an_operator(identity: Identity, rows: list[Row]) -> Record | None:

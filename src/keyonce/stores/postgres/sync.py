@@ -24,11 +24,12 @@ from keyonce.stores.postgres.upkeep import Upkeep
 from keyonce.stores.postgres.verbs import Verbs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from psycopg_pool import ConnectionPool
     from sqlalchemy import Engine
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import Claim, Claimed, Completion, Record
     from keyonce.stores.durability import Durability
 
@@ -96,6 +97,11 @@ class PostgresStore(Verbs):
 
     def claim(self, command: Claim) -> Claimed:
         claimed = super().claim(command)
+        self._upkeep.begin()
+        return claimed
+
+    def claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        claimed = super().claim_many(commands)
         self._upkeep.begin()
         return claimed
 

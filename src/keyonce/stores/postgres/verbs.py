@@ -101,6 +101,13 @@ class Verbs:
         self._lately.note(command.identity)
         return claimed
 
+    def claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        """Claim each; keys that are new or taken by one statement."""
+        claimed = self._ask(procedures.claim_many(commands, self._at()))
+        for command in commands:
+            self._lately.note(command.identity)
+        return claimed
+
     def complete(self, command: Completion) -> Record | None:
         width = None if self._demand is None else self._demand.width
         return self._ask(procedures.complete(command, self._at(), width=width))

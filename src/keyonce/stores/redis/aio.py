@@ -18,6 +18,7 @@ from keyonce.stores.redis.verbs import TRAITS, Verbs
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -93,6 +94,15 @@ class AsyncRedisStore:
         return await self._server.run(
             procedures.claim(self._names, command, now, met=met)
         )
+
+    async def claim_many(
+        self, commands: Sequence[Claim]
+    ) -> Sequence[Claimed | StoreError]:
+        """Claim each, by one pipeline of scripts."""
+        for command in commands:
+            self._met.again(command.identity)
+        now = self._threads.now()
+        return await self._server.run(procedures.claim_many(self._names, commands, now))
 
     async def complete(self, command: Completion) -> Record | None:
         now = self._threads.now()

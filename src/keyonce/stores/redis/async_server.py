@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from keyonce.core.flow import arun
 from keyonce.stores.redis.clients import parts_of
-from keyonce.stores.redis.lane import Lane
-from keyonce.stores.redis.scripts import scripts
-from keyonce.stores.redis.translate import is_noscript, translated
-from keyonce.stores.redis.words import ScriptCall
+from keyonce.stores.redis.lane import RAW, Lane
+from keyonce.stores.redis.scripts import command_of, scripts
+from keyonce.stores.redis.translate import is_noscript, readable, translated
+from keyonce.stores.redis.words import ScriptCall, Together
 
 if TYPE_CHECKING:
     from keyonce.stores.redis.server import Server
@@ -57,19 +57,31 @@ class AsyncServer:
                 return await arun(procedure, self._perform)
 
     async def _perform(self, word: Word) -> Any:
+        if isinstance(word, Together):
+            return await self._together(word.calls)
         if not isinstance(word, ScriptCall):
             raise TypeError(word)  # operators' words are for threads
         script, keys, args = word
-        text, digest = scripts()[script]
-        rest = (len(keys), *keys, *args)
         with translated():
             lane = min(self._lanes, key=_LOAD)
             try:
-                return await lane.ask("EVALSHA", digest, *rest)
+                return await lane.ask(*command_of(word))
             except Exception as error:
                 if not is_noscript(error):
                     raise
-            return await lane.ask("EVAL", text, *rest)
+            text = scripts()[script].text
+            return await lane.ask("EVAL", text, len(keys), *keys, *args)
+
+    async def _together(self, calls: tuple[ScriptCall, ...]) -> list[Any]:
+        with translated():
+            pipeline = self._client.pipeline(transaction=False)
+            for command in map(command_of, calls):
+                pipeline.execute_command(*command, **RAW)
+            answers = await pipeline.execute(raise_on_error=False)
+            return [
+                await self._perform(call) if is_noscript(answer) else readable(answer)
+                for call, answer in zip(calls, answers, strict=True)
+            ]
 
     async def close(self) -> None:
         """Close the client if it was made here."""

@@ -29,7 +29,7 @@ local function begin(created, executions, crashes, left)
         redis.call('HSET', key, 'h', head, 'd', fingerprint, 'm', fields)
     end
     if stored then
-        redis.call('HDEL', key, 'o', 'w', fields == '' and 'm' or 'o')
+        redis.call('HDEL', key, 'o', 'w', 'n', fields == '' and 'm' or 'o')
         if not left then
             redis.call('HDEL', key, 'r', 's')
         end

@@ -31,8 +31,8 @@ end
 if was_unknown then
     redis.call('HDEL', key, 'w')
 end
-if kept[4] then
-    redis.call('HDEL', key, 's')
+if kept[4] or kept[5] then
+    redis.call('HDEL', key, 's', 'n')
 end
 if record.expires ~= NEVER then
     expire(key, record, now)

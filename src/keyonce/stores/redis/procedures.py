@@ -9,7 +9,7 @@ The rules are those of keyonce.core.transitions in Lua, on the server's clock. A
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core import transitions
 from keyonce.core.codec import encode
@@ -25,12 +25,15 @@ from keyonce.stores.redis.rows import (
     fingerprint_bytes,
     instants,
     record_of,
+    shut_of,
     terms_of,
 )
-from keyonce.stores.redis.words import ScriptCall
-from keyonce.stores.shell import audit_of
+from keyonce.stores.redis.words import ScriptCall, Together
+from keyonce.stores.shell import audit_of, damaged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyonce.core.model import (
         Claim,
         Claimed,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 LARGEST_RESULT: Final = 64 * 1024 * 1024
 _ROOM: Final = 1024 * 1024  # for the headers beside a body of the largest size
 _ONLY_THE_CLOCK: Final = 8
+FORGETS: Final = 2
 _JUST_NOW: Final = 4
 
 
@@ -76,6 +80,38 @@ def claim(
     if len(told) in (1, LEFT_BEHIND):
         return begun(command, told, fields)
     return claimed_of(identity, told)
+
+
+def claim_many(
+    names: Names, commands: Sequence[Claim], now: float | None
+) -> Procedure[list[Claimed | StoreError]]:
+    """Claim each, in one trip: a script for each key, which is for itself."""
+    if not commands:
+        return []
+    claims = [claim(names, command, now, met=False) for command in commands]
+    told = yield Together(tuple(_one_call(each) for each in claims))
+    return [_its_end(each, one) for each, one in zip(claims, told, strict=True)]
+
+
+def _one_call(claiming: Procedure[Claimed]) -> ScriptCall:
+    call = next(claiming)
+    if not isinstance(call, ScriptCall):
+        raise TypeError(call)
+    return call
+
+
+def _its_end(claiming: Procedure[Claimed], told: Any) -> Claimed | StoreError:
+    """Give the answer to a claim that was not met: it asks but once."""
+    if isinstance(told, StoreError):
+        return told
+    try:
+        claiming.send(told)
+    except StopIteration as end:
+        claimed: Claimed = end.value
+        return claimed
+    except RecordUnreadable as error:
+        return error
+    raise AssertionError(told)
 
 
 def complete(
@@ -139,7 +175,7 @@ def renew(
 
 def note(names: Names, command: Note) -> Procedure[bool]:
     """Write down how far the owner's work got."""
-    args: tuple[bytes, ...] = (command.owner,)
+    args: tuple[bytes, ...] = (command.owner, b"%d" % command.number)
     if command.steps is not None:
         args = (*args, b"s", command.steps)
     if command.reference:
@@ -168,6 +204,8 @@ def settle(names: Names, command: Settlement, now: float | None) -> Procedure[Re
     An outcome that is torn, or that the command gives up, shows only here: it is
     settled by its digest.
     """
+    if command.forgets:
+        return (yield from _forget(names, command, now))
     done, told = yield from _settle(names, command, now, torn=b"")
     try:
         record = record_of(command.identity, told) if told else None
@@ -187,6 +225,20 @@ def settle(names: Names, command: Settlement, now: float | None) -> Procedure[Re
     return transitions.settle(record, command, seen_at).record
 
 
+def _forget(names: Names, command: Settlement, now: float | None) -> Procedure[Record]:
+    record: Record | None
+    try:
+        done, told = yield from _settle(names, command, now, torn=b"")
+    except RecordUnreadable:  # before anything was changed
+        done, told, record = False, [], damaged(command.identity)
+    else:
+        record = shut_of(command.identity, told) if told else None
+    if done and record is not None:
+        return record
+    # The script has refused; the rule says in words why.
+    return transitions.forget(record, command, clock_of(told) if told else 0.0)
+
+
 def _is_given_up(record: Record | None, command: Settlement) -> bool:
     given_up = command.in_place_of
     return record is not None and given_up is not None and record.result == given_up
@@ -203,8 +255,8 @@ def _settle(
     identity, result = command.identity, command.result
     keys = (names.record(identity), names.audit(identity))
     execution = (command.execution or 0).to_bytes(4, "big")
-    resolves = b"%c" % (result is not None)
-    terms = instants(command.retention_for, now) + resolves + execution
+    what = FORGETS if command.forgets else int(result is not None)
+    terms = instants(command.retention_for, now) + b"%c" % what + execution
     outcome = b"" if result is None else _bounded(encode(result))
     text = audit_text(command, audit_of(command, None, 0.0).action)
     answer = yield ScriptCall(

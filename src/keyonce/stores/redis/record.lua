@@ -6,7 +6,7 @@
 --      instants and spans as doubles in seconds, then the owner token
 --   d  fingerprint: its scheme with the length in front, then the digest
 --   m  field map   o  outcome   r  reference   w  reason (why)
---   s  steps, until there is an outcome
+--   s  steps, until there is an outcome; n  the number of the owner's last note
 --   a  somebody waits for the end of the work (awaited)
 --
 -- No instant is written as infinity. A field that would be empty is not there.
@@ -43,8 +43,8 @@ end
 -- Gives the record, or nil. *kept* are its other fields, in the order of `told`; the
 -- fourth is the outcome of a completed record, and the steps of any other.
 local function load(key)
-    local kept = redis.call('HMGET', key, 'h', 'd', 'm', 'o', 'r', 'w', 's', 'a')
-    local head, awaited = kept[1], table.remove(kept, 8)
+    local kept = redis.call('HMGET', key, 'h', 'd', 'm', 'o', 'r', 'w', 's', 'a', 'n')
+    local head, noted, awaited = kept[1], table.remove(kept, 9), table.remove(kept, 8)
     local steps = table.remove(kept, 7)
     if not head then
         if kept[2] or kept[3] or kept[4] or kept[5] or kept[6] or steps then
@@ -71,7 +71,7 @@ local function load(key)
         crashes = crashes, created = created, claimed = claimed,
         lease_for = lease_for, lease_until = lease_until, ended = ended,
         expires = expires, late = late, owner = string.sub(head, rest), kept = kept,
-        awaited = awaited
+        awaited = awaited, noted = tonumber(noted or 0)
     }
 end
 

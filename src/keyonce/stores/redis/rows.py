@@ -122,6 +122,12 @@ def record_of(identity: Identity, told: Told) -> Record:
     return _whole(identity, head, digest, fields, result, reference, reason)
 
 
+def shut_of(identity: Identity, told: Told) -> Record:
+    """Read a record without its outcome and steps."""
+    head, digest, fields, _, reference, reason = told
+    return _whole(identity, head, digest, fields, None, reference, reason)
+
+
 def completed_of(identity: Identity, told: Told, result: StoredResult) -> Record:
     """Read a record that was completed with *result* just now."""
     head, digest, fields, reference = told

@@ -8,10 +8,12 @@ from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from keyonce.stores.redis.words import ScriptCall
 
 PACKAGE: Final = "keyonce.stores.redis"
 PREAMBLE: Final = "record.lua"
@@ -36,3 +38,9 @@ def scripts() -> Mapping[str, Script]:
             digest = sha1(text, usedforsecurity=False).hexdigest().encode()
             found[file.name.removesuffix(".lua")] = Script(text, digest)
     return MappingProxyType(found)
+
+
+def command_of(call: ScriptCall) -> tuple[Any, ...]:
+    """Give the command by which a server runs a script that it knows."""
+    script, keys, args = call
+    return ("EVALSHA", scripts()[script].digest, len(keys), *keys, *args)

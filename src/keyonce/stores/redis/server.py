@@ -12,11 +12,12 @@ from keyonce.core.flow import run
 from keyonce.stores.redis.clients import parts_of
 from keyonce.stores.redis.findings import Facts, facts_of, refusal
 from keyonce.stores.redis.lane import RAW
-from keyonce.stores.redis.scripts import scripts
+from keyonce.stores.redis.scripts import command_of, scripts
 from keyonce.stores.redis.translate import (
     is_answer,
     is_noscript,
     is_not_allowed,
+    readable,
     translated,
 )
 from keyonce.stores.redis.words import (
@@ -26,6 +27,7 @@ from keyonce.stores.redis.words import (
     Rows,
     ScriptCall,
     Sizes,
+    Together,
     Walk,
 )
 
@@ -134,10 +136,10 @@ class Server:
     def call(self, word: ScriptCall) -> Any:
         """Run a script; a server that has forgotten it is sent the text."""
         script, keys, args = word
-        text, digest = scripts()[script]
+        text = scripts()[script].text
         execute = self._reach().execute_command
         try:
-            return execute("EVALSHA", digest, len(keys), *keys, *args, **RAW)
+            return execute(*command_of(word), **RAW)
         except Exception as error:
             if not is_noscript(error):
                 raise
@@ -156,6 +158,8 @@ class Server:
             match word:
                 case ScriptCall():
                     return self.call(word)
+                case Together(calls):
+                    return self._together(calls)
                 case Walk(pattern, position):
                     return self._walk(pattern, position)
                 case Outlines(keys):
@@ -211,6 +215,16 @@ class Server:
         return [
             [*_parts(fields), length if isinstance(length, int) else 0]
             for fields, length in zip(answers[::2], answers[1::2], strict=True)
+        ]
+
+    def _together(self, calls: tuple[ScriptCall, ...]) -> list[Any]:
+        pipeline = self._reach().pipeline(transaction=False)
+        for command in map(command_of, calls):
+            pipeline.execute_command(*command, **RAW)
+        answers = pipeline.execute(raise_on_error=False)
+        return [
+            self.call(call) if is_noscript(answer) else readable(answer)
+            for call, answer in zip(calls, answers, strict=True)
         ]
 
     def _sizes(self, keys: tuple[bytes, ...]) -> list[int | None]:

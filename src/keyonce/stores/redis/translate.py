@@ -9,7 +9,7 @@ like redis-py (valkey-py) is understood as well.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.errors import (
     ConfigurationError,
@@ -81,7 +81,7 @@ def is_answer(error: BaseException) -> bool:
     return "ResponseError" in _names_of(error)
 
 
-def is_noscript(error: BaseException) -> bool:
+def is_noscript(error: object) -> bool:
     """Whether the server has forgotten a script."""
     return type(error).__name__ == "NoScriptError"
 
@@ -116,6 +116,20 @@ _TRANSLATED: Final = Translated()
 def translated() -> Translated:
     """Translate what a driver raises inside the `with` block."""
     return _TRANSLATED
+
+
+def readable(answer: Any) -> Any:
+    """Give one of many answers, or the RecordUnreadable that it is.
+
+    Raises:
+        IdempotencyError: it is any other failure, which is that of all.
+    """
+    if not isinstance(answer, Exception):
+        return answer
+    meaning = meaning_of(answer)
+    if isinstance(meaning, RecordUnreadable):
+        return meaning
+    raise meaning from answer
 
 
 def meaning_of(error: Exception) -> IdempotencyError:

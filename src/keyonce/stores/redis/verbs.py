@@ -16,6 +16,7 @@ from keyonce.stores.redis.met import Met
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -69,6 +70,13 @@ class Verbs:
         server = self._server
         met = self._met.again(command.identity)
         return server.run(procedures.claim(self._names, command, server.now(), met=met))
+
+    def claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        """Claim each, by one pipeline of scripts."""
+        server = self._server
+        for command in commands:
+            self._met.again(command.identity)
+        return server.run(procedures.claim_many(self._names, commands, server.now()))
 
     def complete(self, command: Completion) -> Record | None:
         server = self._server

@@ -18,6 +18,12 @@ class ScriptCall(NamedTuple):
     args: tuple[bytes, ...]
 
 
+class Together(NamedTuple):
+    """Run scripts in one trip. Answer: what each returns, or its RecordUnreadable."""
+
+    calls: tuple[ScriptCall, ...]
+
+
 class Position(NamedTuple):
     """Where a walk over the keys stands: which primary, and its cursor."""
 
@@ -60,5 +66,5 @@ class Now(NamedTuple):
     """Ask for the time. Answer: seconds since the epoch."""
 
 
-Word = ScriptCall | Walk | Outlines | Rows | Sizes | Now
+Word = ScriptCall | Together | Walk | Outlines | Rows | Sizes | Now
 Procedure = Generator[Word, Any, R]

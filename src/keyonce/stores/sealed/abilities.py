@@ -11,10 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import Claim, Claimed, Completion, Identity, Record
     from keyonce.stores.sealed.sealing import Sealing
+
+    ClaimMany = Callable[[Sequence[Claim]], Sequence[Claimed | StoreError]]
+    AsyncClaimMany = Callable[
+        [Sequence[Claim]], Awaitable[Sequence[Claimed | StoreError]]
+    ]
 
 J = TypeVar("J")
 
@@ -50,6 +56,30 @@ def glancing(
 
     def opened(identity: Identity) -> Claimed | None:
         return sealing.found(glance(identity))
+
+    return opened
+
+
+def batching(store: Any, sealing: Sealing) -> ClaimMany | None:
+    """Give a *claim_many* that opens what it gives, where *store* has one."""
+    claim_many = getattr(store, "claim_many", None)
+    if claim_many is None:
+        return None
+
+    def opened(commands: Sequence[Claim]) -> list[Claimed | StoreError]:
+        return [sealing.claimed_or_not(each) for each in claim_many(commands)]
+
+    return opened
+
+
+def async_batching(store: Any, sealing: Sealing) -> AsyncClaimMany | None:
+    """Batching for event loops."""
+    claim_many = getattr(store, "claim_many", None)
+    if claim_many is None:
+        return None
+
+    async def opened(commands: Sequence[Claim]) -> list[Claimed | StoreError]:
+        return [sealing.claimed_or_not(each) for each in await claim_many(commands)]
 
     return opened
 

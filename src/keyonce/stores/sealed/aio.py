@@ -12,6 +12,7 @@ from keyonce.core.errors import RecordUnreadable
 from keyonce.stores.sealed.abilities import (
     AsyncSealedJoined,
     ability,
+    async_batching,
     glancing,
     joining,
 )
@@ -59,6 +60,9 @@ class AsyncSealed:
         glance = getattr(store, "glance", None)
         if glance is not None:
             self.glance = glancing(glance, self._sealing)
+        claim_many = async_batching(store, self._sealing)
+        if claim_many is not None:
+            self.claim_many = claim_many
         joined = joining(store, self._sealing, AsyncSealedJoined)
         if joined is not None:
             self.joined = joined

@@ -115,7 +115,7 @@ class Sealing:
     def _given_up(
         self, command: Settlement, found: Claimed | None
     ) -> StoredResult | None:
-        if found is None or found.record.result is None:
+        if found is None or found.record.result is None or command.forgets:
             return None
         try:
             opened = self.opened(found.record).result
@@ -187,6 +187,15 @@ class Sealing:
         if record.result is None and not record.steps:
             return claimed
         return Claimed(self.opened(record), claimed.now)
+
+    def claimed_or_not(self, answer: Claimed | StoreError) -> Claimed | StoreError:
+        """Open one answer of many, if there is one that can be opened."""
+        if isinstance(answer, StoreError):
+            return answer
+        try:
+            return self.claimed(answer)
+        except RecordUnreadable as error:
+            return error
 
     def found(self, found: Claimed | None) -> Claimed | None:
         """Open what a store found, if it found something."""

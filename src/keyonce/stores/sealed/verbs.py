@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keyonce.core.errors import RecordUnreadable
-from keyonce.stores.sealed.abilities import SealedJoined, ability, joining
+from keyonce.stores.sealed.abilities import SealedJoined, ability, batching, joining
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,9 @@ class Verbs:
         """Seal what goes into *store*."""
         self._store = store
         self._sealing = sealing
+        claim_many = batching(store, sealing)
+        if claim_many is not None:
+            self.claim_many = claim_many
         joined = joining(store, sealing, SealedJoined)
         if joined is not None:
             self.joined = joined

@@ -58,6 +58,7 @@ def tables(metadata: MetaData) -> tuple[Table, ...]:
         Column("reason", MEDIUMBLOB),
         Column("result", LONGBLOB),
         Column("steps", LONGBLOB),
+        Column("noted", _COUNT, nullable=False, server_default=text("0")),
         Index("keyonce_upkeep", "status", "expires_at", "claimed_at"),
         **_IN_INNODB,
         **_DYNAMIC,

@@ -59,6 +59,7 @@ def tables(metadata: MetaData) -> tuple[Table, ...]:
         Column("result", BYTEA),
         Column("kept_in", DOUBLE_PRECISION),
         Column("steps", BYTEA),
+        Column("noted", INTEGER, nullable=False, server_default=text("0")),
         CheckConstraint(_OUTCOME, name=conv("keyonce_outcome")),
         Index(
             "keyonce_due",

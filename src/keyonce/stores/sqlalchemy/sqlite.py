@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BLOB, REAL, TEXT, Column, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import (
+    BLOB,
+    REAL,
+    TEXT,
+    Column,
+    Index,
+    Integer,
+    Table,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.sql.elements import conv
 
 if TYPE_CHECKING:
@@ -40,6 +50,7 @@ def tables(metadata: MetaData) -> tuple[Table, ...]:
         Column("reference", TEXT),
         Column("reason", TEXT),
         Column("steps", BLOB),
+        Column("noted", Integer, nullable=False, server_default=text("0")),
         UniqueConstraint("scope", "operation", "key", name=conv("keyonce_identity")),
         Index("keyonce_upkeep", "status", "expires_at"),
     )

@@ -10,8 +10,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from keyonce.stores.shell import answered, unanswered
 from keyonce.stores.sqlite import procedures
-from keyonce.stores.sqlite.claiming import claiming
+from keyonce.stores.sqlite.claiming import claiming, claiming_many
 from keyonce.stores.sqlite.database import Database
 from keyonce.stores.sqlite.filesystem import MOUNT_TABLE
 from keyonce.stores.sqlite.group import GroupWriter
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -100,6 +102,17 @@ class AsyncSQLiteStore:
         if seen is not None:
             return seen
         return await self._writer.write(claiming(command))
+
+    async def claim_many(
+        self, commands: Sequence[Claim]
+    ) -> Sequence[Claimed | StoreError]:
+        """Claim each; what has to be written is one transaction."""
+        found = [await self._find(command.identity) for command in commands]
+        now = self._database.now()
+        seen = procedures.first_look_each(found, commands, now)
+        left = unanswered(commands, seen)
+        written = await self._writer.write(claiming_many(left)) if left else []
+        return answered(seen, written)
 
     async def complete(self, command: Completion) -> Record | None:
         done = await self._writer.write(partial(procedures.complete, command))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core import transitions
 from keyonce.core.codec import encode
-from keyonce.core.errors import RecordUnreadable, SettlementRefused
+from keyonce.core.errors import RecordUnreadable, SettlementRefused, StoreError
 from keyonce.core.model import Claimed, Identity, Query, StoreStats
 from keyonce.core.states import Status
 from keyonce.stores.shell import audit_of, counted_as, listed, stored_as
@@ -30,6 +30,8 @@ from keyonce.stores.sqlite.rows import (
 from keyonce.stores.statement import Procedure, Row, Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -61,6 +63,19 @@ def first_look(rows: list[Row], command: Claim, now: float) -> Claimed | None:
     return Claimed(record, now)
 
 
+def first_look_each(
+    found: Sequence[list[Row]], commands: Sequence[Claim], now: float
+) -> list[Claimed | StoreError | None]:
+    """Answer like ``first_look`` each claim by the rows that were *found*."""
+    seen: list[Claimed | StoreError | None] = []
+    for rows, command in zip(found, commands, strict=True):
+        try:
+            seen.append(first_look(rows, command, now))
+        except RecordUnreadable as error:
+            seen.append(error)
+    return seen
+
+
 def found(rows: list[Row], identity: Identity, now: float) -> Claimed | None:
     """Give what was read, seen through retention."""
     if not rows:
@@ -80,6 +95,19 @@ def claim(command: Claim, now: float) -> Procedure[Claimed]:
         values = (*columns_of(change.record), *command.identity)
         yield Statement("insert_record", values)
     return Claimed(change.record, now)
+
+
+def claim_many(
+    commands: Sequence[Claim], now: float
+) -> Procedure[list[Claimed | StoreError]]:
+    """Claim each in one transaction; what cannot be read is not written, either."""
+    answers: list[Claimed | StoreError] = []
+    for command in commands:
+        try:
+            answers.append((yield from claim(command, now)))
+        except RecordUnreadable as error:
+            answers.append(error)
+    return answers
 
 
 def complete(command: Completion, now: float) -> Procedure[Record | None]:
@@ -136,7 +164,7 @@ def note(command: Note, now: float) -> Procedure[bool]:  # noqa: ARG001 - as its
     change = transitions.note(stored, command)
     if change is not None and change.written:
         record = change.record
-        values = (record.steps or None, record.reference, rows[0][0])
+        values = (record.steps or None, record.reference, record.noted, rows[0][0])
         yield Statement("note_record", values)
     return change is not None
 
@@ -145,11 +173,16 @@ def settle(command: Settlement, now: float) -> Procedure[Record]:
     """Carry out an operator's decision and leave an audit row."""
     rows = yield Statement("find_record", command.identity)
     stored = _for_an_operator(command, rows)
-    change = transitions.settle(stored, command, now)
-    yield from _update(rows[0], change.record)
+    if command.forgets:
+        record = transitions.forget(stored, command, now)
+        yield Statement("delete_record", (rows[0][0],))
+        yield Statement("delete_result", (rows[0][0],))
+    else:
+        record = transitions.settle(stored, command, now).record
+        yield from _update(rows[0], record)
     audit = audit_of(command, stored, now)
     yield Statement("insert_audit", audit_columns(audit))
-    return change.record
+    return record
 
 
 def _for_an_operator(command: Settlement, rows: list[Row]) -> Record | None:

@@ -34,7 +34,7 @@ def milliseconds(instant: float) -> int:
 
 
 def columns_of(record: Record) -> tuple[Any, ...]:
-    """Give the columns of *record* from `status` to `steps`."""
+    """Give the columns of *record* from `status` to `noted`."""
     created = milliseconds(record.created_at)
     claimed = milliseconds(record.claimed_at)
     expires = None if record.expires_at is None else milliseconds(record.expires_at)
@@ -58,6 +58,7 @@ def columns_of(record: Record) -> tuple[Any, ...]:
         record.reference,
         record.reason,
         record.steps or None,
+        record.noted,
     )
 
 
@@ -66,7 +67,7 @@ def _after(instant: float | None, start: int) -> int | None:
 
 
 def record_of(identity: Identity, row: Row) -> Record:
-    """Read a whole row, from `id` over the encoded result to `steps`.
+    """Read a whole row, from `id` over the encoded result to `noted`.
 
     Raises:
         RecordUnreadable: it is torn, forged or from a newer version.
@@ -162,6 +163,7 @@ def _record(identity: Identity, row: Row, result: StoredResult | None) -> Record
             row[16],
             row[17],
             b"" if row[19] is None else row[19] + b"",
+            row[20] + 0,
         )
     except (KeyError, TypeError) as exc:
         raise unreadable(identity) from exc

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Traits
+from keyonce.stores.shell import answered, unanswered
 from keyonce.stores.sqlite import procedures
-from keyonce.stores.sqlite.claiming import claiming
+from keyonce.stores.sqlite.claiming import claiming, claiming_many
 from keyonce.stores.sqlite.examine import examine
 from keyonce.stores.sqlite.joined import SQLiteJoined
 from keyonce.stores.sqlite.transaction import transaction_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from keyonce.core.errors import StoreError
     from keyonce.core.model import (
         AuditRow,
         Claim,
@@ -71,6 +73,15 @@ class Verbs:
         if seen is not None:
             return seen
         return database.write(claiming(command))
+
+    def claim_many(self, commands: Sequence[Claim]) -> Sequence[Claimed | StoreError]:
+        """Claim each; what has to be written is one transaction."""
+        database = self._database
+        found = [database.find(command.identity) for command in commands]
+        seen = procedures.first_look_each(found, commands, database.now())
+        left = unanswered(commands, seen)
+        written = database.write(claiming_many(left)) if left else []
+        return answered(seen, written)
 
     def complete(self, command: Completion) -> Record | None:
         done = self._database.write(partial(procedures.complete, command))

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verbs that know of the cache, written once.
 
-The durable store decides, always. What it has called completed it cannot call
-otherwise before the record expires (``keyonce.core.states``: COMPLETED leads to
-absent or TOMBSTONE alone, and ``standing`` takes it there by time alone), so such an
-answer may be given again without asking. Nothing else is ever put into the cache.
+The durable store decides, always. What it has called completed it calls so until the
+record expires (``keyonce.core.states``: COMPLETED leads to absent or TOMBSTONE alone,
+and ``standing`` takes it there by time alone), so such an answer may be given again
+without asking. Nothing else is ever put into the cache. Only an operator makes it
+otherwise before that, by settling or forgetting: then this cache drops it, and a
+cache that does not hear of that serves it for ``hold_for`` at most.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ def glance(shelf: Shelf, identity: Identity) -> Procedure[Claimed | None]:
 
 
 def settle(shelf: Shelf, command: Settlement) -> Procedure[Record]:
-    """Settle, and forget what the cache may have: a torn record can be settled."""
+    """Settle, and drop what the cache may have: a torn record, or one to forget."""
     record: Record = yield Settling(command)
     yield Drop(shelf.name_of(command.identity))
     return record

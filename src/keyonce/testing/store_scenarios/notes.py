@@ -15,6 +15,7 @@ from keyonce.testing.store_scenarios.cases import (
     HOUR,
     ORDER,
     SECOND,
+    THIRD,
     claim_of,
     completed,
     completion_of,
@@ -228,3 +229,61 @@ class Notes:
 
         assert (1, b"", None) == (anew.executions, anew.steps, anew.reference)
         assert anew == record_in(store)
+
+    def test_an_older_note_changes_nothing(self, store: Store) -> None:
+        store.claim(claim_of())
+        older = Note(ORDER, FIRST, b"older", "ch_0", number=2)
+        store.note(older)
+        store.note(Note(ORDER, FIRST, HALFWAY, "ch_1", number=3))
+        newest = record_in(store)
+
+        assert store.note(older) is True
+        assert newest == record_in(store)
+        assert (HALFWAY, "ch_1") == (newest.steps, newest.reference)
+
+    def test_an_older_note_of_one_thing_changes_nothing(self, store: Store) -> None:
+        store.claim(claim_of())
+        store.note(Note(ORDER, FIRST, steps=HALFWAY, number=3))
+        store.note(Note(ORDER, FIRST, reference="ch_1", number=4))
+        newest = record_in(store)
+
+        assert store.note(Note(ORDER, FIRST, reference="ch_0", number=2)) is True
+        assert store.note(Note(ORDER, FIRST, steps=b"", number=2)) is True
+        assert store.note(Note(ORDER, FIRST, steps=b"older", number=3)) is True
+        assert newest == record_in(store)
+        assert (HALFWAY, "ch_1") == (newest.steps, newest.reference)
+
+    def test_the_last_note_again_is_the_same_note(self, store: Store) -> None:
+        store.claim(claim_of())
+        last = Note(ORDER, FIRST, HALFWAY, "ch_1", number=2)
+        store.note(last)
+        noted = record_in(store)
+
+        assert store.note(last) is True
+        assert noted == record_in(store)
+
+    def test_an_unknown_key_takes_no_older_note(self, store: Store) -> None:
+        store.claim(claim_of())
+        store.note(Note(ORDER, FIRST, HALFWAY, "ch_1", number=2))
+        store.abandon(ORDER, FIRST, "work-limit")
+        newest = record_in(store)
+
+        assert store.note(Note(ORDER, FIRST, b"older", "ch_0", number=1)) is True
+        assert newest == record_in(store)
+
+    def test_each_owner_counts_its_own_notes(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        store.claim(claim_of(guarantee=RESUME))
+        store.note(Note(ORDER, FIRST, HALFWAY, "ch_1", number=9))
+        taken_over(store, clock, guarantee=RESUME)
+
+        assert store.note(Note(ORDER, SECOND, b"mine", "ch_2", number=1)) is True
+        assert store.note(Note(ORDER, FIRST, b"late", "ch_0", number=10)) is False
+
+        record = record_in(store)
+        assert (b"mine", "ch_2") == (record.steps, record.reference)
+        store.release(ORDER, SECOND, "raised", HOUR)
+        store.claim(claim_of(owner=THIRD, guarantee=RESUME))
+        assert store.note(Note(ORDER, THIRD, b"third", number=1)) is True
+        assert b"third" == record_in(store).steps

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS keyonce_records (
     result LONGBLOB NULL,
     -- What the work has noted of its finished parts, until it is completed.
     steps LONGBLOB NULL,
+    -- The number of its owner's last note: none that comes too late undoes it.
+    noted INT UNSIGNED NOT NULL DEFAULT 0,
     PRIMARY KEY (scope, operation, `key`),
     -- Finds what is due for purging and what is stuck, and counts without the rows.
     KEY keyonce_upkeep (status, expires_at, claimed_at)

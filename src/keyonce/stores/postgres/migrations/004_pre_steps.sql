@@ -1,5 +1,8 @@
 -- SPDX-FileCopyrightText: 2026 The keyonce authors
 -- SPDX-License-Identifier: Apache-2.0
--- What the work has noted of its finished parts, until it is completed.
+-- What the work has noted of its finished parts, until it is completed; and the number
+-- of its owner's last note, so that none that comes too late undoes it.
 
-ALTER TABLE keyonce_records ADD COLUMN IF NOT EXISTS steps BYTEA;
+ALTER TABLE keyonce_records
+    ADD COLUMN IF NOT EXISTS steps BYTEA,
+    ADD COLUMN IF NOT EXISTS noted INT4 NOT NULL DEFAULT 0;
