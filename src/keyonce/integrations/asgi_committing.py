@@ -109,6 +109,7 @@ class Run:
     _failed: BaseException | None = None
     _over = False
     _through = False
+    _rendered = False  # what is committed is the response itself
 
     def __init__(self, terms: Terms, work: AsyncWork, send: Send) -> None:
         """Send through *send*, once."""
@@ -169,7 +170,7 @@ class Run:
             await self._send(message)
             return
         held, end = self._held, False
-        held.ignored = self._work.ledger.stage is Stage.COMMITTED
+        held.heed(self._work)
         try:
             if message["type"] == "http.response.start":
                 given = message.get("headers", ())
@@ -220,6 +221,7 @@ class Run:
         try:
             if outcome is not None and self._work.ledger.stage is Stage.OPEN:
                 await self._work.complete(outcome)
+                self._rendered = True
         except BaseException as error:
             await self._leave(error)
             raise
@@ -258,6 +260,9 @@ class Run:
 
     async def _answer(self, record: Record) -> None:
         terms = self._terms
+        if self._rendered:  # with the headers that are not for a retry
+            await write_response(self._send, self._held.answer())
+            return
         try:
             answer = terms.stored(await async_with_answer(record, terms.rule))
         except NotBuilt:

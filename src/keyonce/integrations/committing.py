@@ -28,6 +28,7 @@ from keyonce.engine.outcomes import (
 )
 from keyonce.engine.transaction import (
     CommitUnclear,
+    Stage,
     check_promise,
     exact,
     never_committed,
@@ -116,6 +117,7 @@ class Held:
     status: int | None = None
     headers: Headers = ()
     size = 0
+    _guarded = True
 
     def __init__(self, terms: Terms) -> None:
         """Begin without a head."""
@@ -123,13 +125,18 @@ class Held:
         self._body = Spool(terms.space)
         self.ignored = False  # whatever comes now is no answer any more
 
+    def heed(self, work: Handle) -> None:
+        """Hear how far the transaction of *work* has got."""
+        self.ignored = work.ledger.stage is Stage.COMMITTED
+        self._guarded = self._terms.recorded or work.ledger.is_open
+
     def start(self, status: int, headers: Headers) -> None:
         """Take the head.
 
         Raises:
             ResultNotEncodable: the answer has no end.
         """
-        if not self.ignored:
+        if self._guarded and not self.ignored:
             check_head(status, headers)
         self.status, self.headers = status, headers
 

@@ -112,6 +112,7 @@ class Run:
     _room: ExitStack | None = None
     _failed: BaseException | None = None
     _result: Any = ()
+    _rendered = False  # what is committed is the response itself
 
     def __init__(self, terms: Terms, work: Work, start_response: StartResponse) -> None:
         """Answer through *start_response*, once."""
@@ -179,7 +180,7 @@ class Run:
         elif self._held.status is not None:
             message = "The app started its response twice."
             raise AssertionError(message)
-        self._held.ignored = self._work.ledger.stage is Stage.COMMITTED
+        self._held.heed(self._work)
         try:
             self._held.start(int(status[:3]), encoded(headers))
         except Exception as error:
@@ -191,7 +192,7 @@ class Run:
         if not isinstance(data, bytes):
             message = f"A WSGI app gives bytes, not {type(data).__name__}."
             raise TypeError(message)
-        self._held.ignored = self._work.ledger.stage is Stage.COMMITTED
+        self._held.heed(self._work)
         try:
             self._held.take(data)
         except Exception as error:
@@ -243,6 +244,7 @@ class Run:
         try:
             if outcome is not None and self._work.ledger.stage is Stage.OPEN:
                 self._work.complete(outcome)
+                self._rendered = True
         except BaseException as error:
             self._leave(error)
             raise
@@ -277,6 +279,8 @@ class Run:
 
     def _answer(self, record: Record) -> Response:
         terms = self._terms
+        if self._rendered:  # with the headers that are not for a retry
+            return self._held.answer()
         try:
             return terms.stored(with_answer(record, terms.rule))
         except NotBuilt:
