@@ -42,7 +42,7 @@ def tables(url, *, on_loop):
     def rows(run):
         asked = "SELECT count(*) FROM orders WHERE name = %s"
         with psycopg.connect(url) as connection:
-            return connection.execute(asked, (run,)).fetchone()[0]
+            return connection.execute(asked, (run,)).fetchall()[0][0]
 
     def collide(connection):
         failure = "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"
