@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from keyonce.integrations import asgi, wsgi
+from keyonce.stores.sealed import AsyncSealed, KeyRing, Sealed
 from keyonce.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from keyonce.testing.clock import FakeClock
 from keyonce.testing.integration_contract import (
@@ -26,6 +27,8 @@ from keyonce.testing.integration_scenarios.committing_app import (
     committing_wsgi,
 )
 from keyonce.testing.integration_scenarios.wsgi import WsgiCaller
+
+RING = KeyRing({"2026": b"k" * 32}, current="2026")
 
 
 def tables(path, *, on_loop):
@@ -62,36 +65,60 @@ def settings(known):
     }
 
 
+def asgi_lab(path, seal=None):
+    clock = FakeClock()
+    file = AsyncSQLiteStore(path, clock=clock)
+    store = file if seal is None else AsyncSealed(file, seal, clock=clock)
+    known = CommittingApp(tables(path, on_loop=True), store.blocking(), clock)
+    app = asgi.IdempotencyMiddleware(
+        committing_asgi(known), store=store, **settings(known)
+    )
+    caller = AsgiCaller(app)
+    yield Lab(caller)
+    left_over = caller.left_over()
+    caller.close()
+    file.blocking().close()
+    assert [] == left_over
+    assert 0 == app.gateway.space.used
+
+
+def wsgi_lab(path, seal=None):
+    clock = FakeClock()
+    file = SQLiteStore(path, clock=clock)
+    store = file if seal is None else Sealed(file, seal, clock=clock)
+    known = CommittingApp(tables(path, on_loop=False), store, clock)
+    app = wsgi.IdempotencyMiddleware(
+        committing_wsgi(known), store=store, **settings(known)
+    )
+    yield Lab(WsgiCaller(app))
+    app.close()
+    file.close()
+    assert 0 == app.gateway.space.used
+
+
 class TestASGIOnSQLite(CommitContract):
     @pytest.fixture(scope="class")
     @classmethod
     def lab(cls, tmp_path_factory):
-        path, clock = tmp_path_factory.mktemp("store") / "shop.db", FakeClock()
-        store = AsyncSQLiteStore(path, clock=clock)
-        known = CommittingApp(tables(path, on_loop=True), store.blocking(), clock)
-        app = asgi.IdempotencyMiddleware(
-            committing_asgi(known), store=store, **settings(known)
-        )
-        caller = AsgiCaller(app)
-        yield Lab(caller)
-        left_over = caller.left_over()
-        caller.close()
-        store.blocking().close()
-        assert [] == left_over
-        assert 0 == app.gateway.space.used
+        yield from asgi_lab(tmp_path_factory.mktemp("store") / "shop.db")
 
 
 class TestWSGIOnSQLite(CommitContract):
     @pytest.fixture(scope="class")
     @classmethod
     def lab(cls, tmp_path_factory):
-        path, clock = tmp_path_factory.mktemp("store") / "shop.db", FakeClock()
-        store = SQLiteStore(path, clock=clock)
-        known = CommittingApp(tables(path, on_loop=False), store, clock)
-        app = wsgi.IdempotencyMiddleware(
-            committing_wsgi(known), store=store, **settings(known)
-        )
-        yield Lab(WsgiCaller(app))
-        app.close()
-        store.close()
-        assert 0 == app.gateway.space.used
+        yield from wsgi_lab(tmp_path_factory.mktemp("store") / "shop.db")
+
+
+class TestASGISealed(CommitContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lab(cls, tmp_path_factory):
+        yield from asgi_lab(tmp_path_factory.mktemp("store") / "shop.db", RING)
+
+
+class TestWSGISealed(CommitContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lab(cls, tmp_path_factory):
+        yield from wsgi_lab(tmp_path_factory.mktemp("store") / "shop.db", RING)

@@ -26,7 +26,6 @@ from keyonce import (
     shared,
 )
 from keyonce.integrations import asgi, wsgi
-from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
 from keyonce.stores.sqlite import AsyncSQLiteStore, SQLiteStore
 from keyonce.testing.faults import (
     AsyncFaultyStore,
@@ -86,11 +85,12 @@ def store(kind, path):
     on_loop.blocking().close()
 
 
-def test_a_store_that_cannot_join_is_refused(kind):
-    store = AsyncMemoryStore() if kind == "asgi" else MemoryStore()
-
+@pytest.mark.parametrize(
+    "url", ["memory://", "redis://127.0.0.1:1", "dynamodb://keys?region=eu-west-1"]
+)
+def test_a_store_that_cannot_join_is_refused(kind, url):
     with pytest.raises(ConfigurationError, match=r"'POST /a'.* cannot join"):
-        guarded(kind, store, Rule("POST /a", EXACT))
+        guarded(kind, url, Rule("POST /a", EXACT))
 
 
 @pytest.mark.parametrize(

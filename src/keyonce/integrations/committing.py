@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from keyonce.integrations.spool import SpillSpace
 
 log: Final = logging.getLogger("keyonce")
-_SERVER_ERROR: Final = 500
+_RAISED: Final = 500  # what frameworks answer for a handler that raised
 
 
 class Undone(Exception):
@@ -185,7 +185,7 @@ def refusal_of(held: Held, work: Handle, terms: Terms) -> BaseException | None:
     if not terms.recorded:
         return None
     failure = work.ledger.failure
-    if (held.status or 0) >= _SERVER_ERROR and failure is not None:
+    if held.status == _RAISED and failure is not None:
         return failure  # which the framework has made a response of its own of
     meant_well = held.outcome() is not None
     return (
