@@ -290,7 +290,7 @@ class TestFastAPI:
         assert [(201, {"id": "tr_1"})] * 2 == answers
 
 
-def test_flask_handlers_commit_and_fail_alike(path, connect):
+def test_flask_handlers_commit_and_fail_alike(path, connect, caplog):
     site = flask.Flask(__name__)
     done = []
 
@@ -334,6 +334,7 @@ def test_flask_handlers_commit_and_fail_alike(path, connect):
     assert [{"id": 1}] * 2 == [a.json for a in answers[:2]]
     assert [{"id": 2}] * 2 == [a.json for a in answers[3:5]]
     assert b"not-committed" in answers[5].data
+    assert "The transaction ends without an outcome: call work.complete" in caplog.text
     assert 2 == orders(path)
 
 
