@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     UNCLEAR = "unclear"
     UNRECORDED = "unrecorded"
     LOST = "lost"
+    NOT_COMMITTED = "not-committed"
 
     REPLAYED = "replayed"
     IN_PROGRESS = "in-progress"
@@ -56,6 +57,7 @@ RAN = frozenset(
         Outcome.UNCLEAR,
         Outcome.UNRECORDED,
         Outcome.LOST,
+        Outcome.NOT_COMMITTED,
     }
 )
 SUPPRESSED = frozenset(

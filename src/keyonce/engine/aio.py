@@ -325,6 +325,7 @@ class AsyncGuard:
         policy: Policy = POLICY,
         codec: ResultCodec | None = None,
         errors: tuple[type[Exception], ...] = (),
+        rebuild: Callable[[str], Any] | None = None,
     ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], AsyncOnce[P, R]]: ...
 
     @overload
@@ -338,6 +339,7 @@ class AsyncGuard:
         policy: Policy = POLICY,
         codec: ResultCodec | None = None,
         errors: tuple[type[Exception], ...] = (),
+        rebuild: Callable[[str], Any] | None = None,
         connection: Callable[[], AbstractAsyncContextManager[C]],
     ) -> Callable[
         [Callable[Concatenate[C, P], Coroutine[Any, Any, R]]], AsyncOnce[P, R]
@@ -353,6 +355,7 @@ class AsyncGuard:
         policy: Policy = POLICY,
         codec: ResultCodec | None = None,
         errors: tuple[type[Exception], ...] = (),
+        rebuild: Callable[[str], Any] | None = None,
         connection: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
     ) -> Any:
         """Guard a coroutine function: it runs once for each key, its result is kept.
@@ -368,7 +371,8 @@ class AsyncGuard:
         when it is entered. The function gets it before its arguments and runs in a
         transaction, which its result is stored in; the whole is run anew, at most
         twice, where other transactions get in its way. Without *connection* the
-        function does that by ``work.transaction``.
+        function does that by ``work.transaction``. *rebuild* makes the result out of
+        the reference that ``work.complete(reference=...)`` kept in its place.
 
         Raises:
             ConfigurationError: it cannot be guarded like this.
@@ -392,6 +396,7 @@ class AsyncGuard:
                 codec=codec,
                 errors=errors,
                 connected=connection is not None,
+                rebuild=rebuild,
             )
             self.asker.knows(call.policy_of)
             return AsyncOnce(self, call, function, connection)

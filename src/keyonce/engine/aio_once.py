@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Committed, Ending, Keep
     from keyonce.core.errors import LeaseLost
-    from keyonce.core.model import Attempt, Lease
+    from keyonce.core.model import Attempt, Lease, Record
     from keyonce.core.states import Status
     from keyonce.engine.aio import AsyncGuard
     from keyonce.engine.aio_work import AsyncWork
@@ -125,7 +125,7 @@ class AsyncOnce(Generic[P, R]):
             return await self._run(decision.lease, attempt, arrival, given, kwargs)
         arrival.met(decision)
         if isinstance(decision, Replay):
-            known: R = call.outcome(decision.record)
+            known: R = await self._outcome(decision.record)
             return known
         raise call.refusal(decision)
 
@@ -202,7 +202,7 @@ class AsyncOnce(Generic[P, R]):
         call = self._call
         committed = await work.settled()
         if committed is not None:
-            return committed, call.outcome(committed.record)
+            return committed, await self._outcome(committed.record)
         if exact(call.policy) or work.ledger.is_open:
             raise never_committed(repr(call.name))
         return call.ended(work, value)
@@ -238,6 +238,17 @@ class AsyncOnce(Generic[P, R]):
                     await work.complete(value)
             return value
 
+    async def _outcome(self, record: Record) -> Any:
+        """Give the result that *record* keeps, or that is built from its reference."""
+        call, reference = self._call, self._call.referred(record)
+        if call.rebuild is None or reference is None:
+            return call.outcome(record)
+        try:
+            value = call.rebuild(reference)
+            return await value if inspect.isawaitable(value) else value
+        except Exception as error:
+            raise call.not_rebuilt() from error
+
     async def _finish(
         self, lease: Lease, ending: Ending | Committed, arrival: Arrival
     ) -> Finished:
@@ -256,7 +267,7 @@ class AsyncOnce(Generic[P, R]):
         winner, call = lost.record, self._call
         if winner is None or winner.result is None:
             winner = await self._guard.winner(lease, wait_for=call.policy.patience)
-        known: R = call.winners(winner, attempt, error)
+        known: R = await self._outcome(call.winners(winner, attempt, error))
         return known
 
 

@@ -76,6 +76,7 @@ class AsyncWorkTransaction:
             if self._transaction.repeats(error):
                 raise conflict() from error
             raise
+        self._ledger.connection = self._connection
         return self._connection
 
     async def complete(
@@ -101,6 +102,13 @@ class AsyncWorkTransaction:
             SafeToRetry: others got in the way; all is undone.
             OutcomeUnknown: nobody can say whether the commit took effect.
         """
+        try:
+            await self._end(error)
+        except BaseException as failure:
+            self._ledger.failure = failure
+            raise
+
+    async def _end(self, error: BaseException | None) -> None:
         if error is not None:
             await self._undo()
             if self._transaction.repeats(error):

@@ -47,6 +47,12 @@ from keyonce.core.rollout import Rollout
 from keyonce.engine.current import is_inside
 from keyonce.engine.flows import NOBODY, compare
 from keyonce.engine.hooks import encoding
+from keyonce.engine.outcomes import (
+    Unsaid,
+    by_reference,
+    is_by_reference,
+    without_rebuild,
+)
 from keyonce.engine.raised import error_of, error_value, is_declared
 from keyonce.engine.results import codec_of
 from keyonce.engine.steps import StepUnclear, check_errors
@@ -92,11 +98,15 @@ class Call:
         codec: ResultCodec | None,
         errors: tuple[type[Exception], ...],
         connected: bool = False,
+        rebuild: Callable[[str], Any] | None = None,
     ) -> None:
         """Read *function* once; *traits* are what the store is able to promise.
 
-        *connected*: its first argument is a connection.
+        *connected*: its first argument is a connection. *rebuild* makes the result
+        out of a reference that is kept in its place.
         """
+        check_rebuild(name, rebuild, policy)
+        self.rebuild = rebuild
         _check(function, name, policy, traits)
         check_errors(repr(name), errors)
         self.name = name
@@ -217,6 +227,10 @@ class Call:
                 f"{self.name!r} is a function, its outcome has no status and no "
                 "headers: call work.complete(value)."
             )
+        if value is Unsaid.REBUILT:
+            if self.rebuild is None:
+                raise without_rebuild(repr(self.name))
+            return Keep(by_reference(0))
         return self._kept(value)[0]
 
     def failed(self, error: BaseException, *, unclear: bool) -> Ending:
@@ -243,6 +257,18 @@ class Call:
         data = error_value(error)
         return Keep(StoredResult(0, (RAISED,), data, size=len(data)))
 
+    def referred(self, record: Record) -> str | None:
+        """Give the reference that the result is built from, if it is."""
+        by = self.rebuild is not None and is_by_reference(record.result)
+        return record.reference if by else None
+
+    def not_rebuilt(self) -> ResultNotKept:
+        """Say that the result could not be built from its reference."""
+        return ResultNotKept(
+            f"{self.name!r} is done under this key, and its result could not be built "
+            "from its reference. Call again: that is tried each time."
+        )
+
     def outcome(self, record: Record) -> Any:
         """Give the result that *record* keeps, or raise what it says was raised.
 
@@ -262,8 +288,8 @@ class Call:
 
     def winners(
         self, record: Record | None, attempt: Attempt, error: Exception | None
-    ) -> Any:
-        """Give the outcome of whoever took the key from this call.
+    ) -> Record:
+        """Give the record of whoever took the key from this call.
 
         *error* is what this call's own work raised.
 
@@ -274,7 +300,7 @@ class Call:
             claimed = Claimed(record, record.ended_at or record.claimed_at)
             decision = compare(claimed, attempt, attempt.fingerprint, NOBODY)[0]
             if isinstance(decision, Replay):
-                return self.outcome(decision.record)
+                return decision.record
         if error is not None:
             raise error
         raise LeaseLost(
@@ -365,6 +391,29 @@ def _check(
             f"{name!r}: a rollout by stages is for requests and messages. What a "
             "function does under a lease (its steps, its transaction) has no meaning "
             "without one: leave mode out."
+        )
+
+
+def check_rebuild(
+    name: str, rebuild: Callable[[str], Any] | None, policy: Policy
+) -> None:
+    """Refuse a *rebuild* that is no function, or is for nothing.
+
+    Raises:
+        ConfigurationError: naming the operation *name*.
+    """
+    if rebuild is None:
+        return
+    if not callable(rebuild):
+        raise ConfigurationError(
+            f"{name!r}: rebuild is a function that makes the answer out of a "
+            f"reference, not {rebuild!r}."
+        )
+    if policy.guarantee is not Guarantee.EXACTLY_ONCE:
+        raise ConfigurationError(
+            f"{name!r} is given rebuild=, and its guarantee is {policy.guarantee}: an "
+            "answer is kept by reference under exactly-once. Declare that, or leave "
+            "rebuild= out."
         )
 
 

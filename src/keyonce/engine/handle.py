@@ -11,6 +11,7 @@ from keyonce.core.errors import ConfigurationError, LeaseLost
 from keyonce.core.model import Note
 from keyonce.core.steps import Progress
 from keyonce.engine.current import current_place, downstream_key
+from keyonce.engine.outcomes import Unsaid
 from keyonce.engine.raised import error_of
 from keyonce.engine.results import codec_of
 from keyonce.engine.steps import rule_of
@@ -68,6 +69,20 @@ class Handle:
         """Which run of the work this is: 1, or more after an unclear end."""
         return self._lease.execution
 
+    @property
+    def connection(self) -> Any:
+        """The connection that the open transaction of this work is on.
+
+        Raises:
+            ConfigurationError: no transaction is open.
+        """
+        if not self.ledger.is_open:
+            raise ConfigurationError(
+                "No transaction is open in this work: give the rule a connection=, or "
+                "open one with work.transaction(connection)."
+            )
+        return self.ledger.connection
+
     def downstream_key(self, name: str = "") -> str:
         """Give the key for the outside call *name*: the same in every execution."""
         return downstream_key(self._lease, name)
@@ -121,6 +136,21 @@ class Handle:
             raise lost(self._book.gone_for)
         codec = rule.codec or codec_of(fn)
         return Taking(rule, codec, *self._book.meet(rule))
+
+    def _outcome_given(self, value: Any, reference: str | None) -> Any:
+        """Take the reference of an outcome; say what stands for its value."""
+        if reference is not None:
+            self._reference_note(reference)
+            if self.ledger.is_open:
+                self.ledger.refer(reference)
+        if value is not Unsaid.NOTHING:
+            return value
+        if reference is None:
+            raise ConfigurationError(
+                "work.complete() was given nothing: give the answer, or a reference "
+                "from which it is built."
+            )
+        return Unsaid.REBUILT
 
     def _step_note(self, place: int, progress: Progress, value: bytes) -> Note:
         frame = self._book.noting(place, progress, value)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from keyonce.core.decide import Decision
     from keyonce.core.ending import Committed, Ending, Keep
-    from keyonce.core.model import Attempt, Lease
+    from keyonce.core.model import Attempt, Lease, Record
     from keyonce.core.states import Status
     from keyonce.engine.calls import Call
     from keyonce.engine.finished import Finished
@@ -116,7 +116,7 @@ class Once(Generic[P, R]):
             return self._run(decision.lease, attempt, arrival, given, kwargs)
         arrival.met(decision)
         if isinstance(decision, Replay):
-            known: R = call.outcome(decision.record)
+            known: R = self._outcome(decision.record)
             return known
         raise call.refusal(decision)
 
@@ -190,7 +190,7 @@ class Once(Generic[P, R]):
         call = self._call
         committed = work.settled()
         if committed is not None:
-            return committed, call.outcome(committed.record)
+            return committed, self._outcome(committed.record)
         if exact(call.policy) or work.ledger.is_open:
             raise never_committed(repr(call.name))
         return call.ended(work, value)
@@ -226,6 +226,16 @@ class Once(Generic[P, R]):
                     work.complete(value)
             return value
 
+    def _outcome(self, record: Record) -> Any:
+        """Give the result that *record* keeps, or that is built from its reference."""
+        call, reference = self._call, self._call.referred(record)
+        if call.rebuild is None or reference is None:
+            return call.outcome(record)
+        try:
+            return call.rebuild(reference)
+        except Exception as error:
+            raise call.not_rebuilt() from error
+
     def _finish(
         self, lease: Lease, ending: Ending | Committed, arrival: Arrival
     ) -> Finished:
@@ -244,5 +254,5 @@ class Once(Generic[P, R]):
         winner, call = lost.record, self._call
         if winner is None or winner.result is None:
             winner = self._guard.winner(lease, wait_for=call.policy.patience)
-        known: R = call.winners(winner, attempt, error)
+        known: R = self._outcome(call.winners(winner, attempt, error))
         return known

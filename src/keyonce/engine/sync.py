@@ -283,6 +283,7 @@ class Guard:
         policy: Policy = POLICY,
         codec: ResultCodec | None = None,
         errors: tuple[type[Exception], ...] = (),
+        rebuild: Callable[[str], Any] | None = None,
     ) -> Callable[[Callable[P, R]], Once[P, R]]: ...
 
     @overload
@@ -296,6 +297,7 @@ class Guard:
         policy: Policy = POLICY,
         codec: ResultCodec | None = None,
         errors: tuple[type[Exception], ...] = (),
+        rebuild: Callable[[str], Any] | None = None,
         connection: Callable[[], AbstractContextManager[C]],
     ) -> Callable[[Callable[Concatenate[C, P], R]], Once[P, R]]: ...
 
@@ -309,6 +311,7 @@ class Guard:
         policy: Policy = POLICY,
         codec: ResultCodec | None = None,
         errors: tuple[type[Exception], ...] = (),
+        rebuild: Callable[[str], Any] | None = None,
         connection: Callable[[], AbstractContextManager[Any]] | None = None,
     ) -> Any:
         """Guard a function: it runs once for each key, and its result is kept.
@@ -324,7 +327,8 @@ class Guard:
         when it is entered. The function gets it before its arguments and runs in a
         transaction, which its result is stored in; the whole is run anew, at most
         twice, where other transactions get in its way. Without *connection* the
-        function does that by ``work.transaction``.
+        function does that by ``work.transaction``. *rebuild* makes the result out of
+        the reference that ``work.complete(reference=...)`` kept in its place.
 
         Raises:
             ConfigurationError: it cannot be guarded like this.
@@ -334,6 +338,9 @@ class Guard:
         def guarded(function: Callable[..., R]) -> Once[..., R]:
             if inspect.iscoroutinefunction(function):
                 message = f"{name!r} is a coroutine function: use AsyncGuard."
+                raise ConfigurationError(message)
+            if inspect.iscoroutinefunction(rebuild):
+                message = f"{name!r}: rebuild is a coroutine function: use AsyncGuard."
                 raise ConfigurationError(message)
             call = Call(
                 function,
@@ -346,6 +353,7 @@ class Guard:
                 codec=codec,
                 errors=errors,
                 connected=connection is not None,
+                rebuild=rebuild,
             )
             check_hook(call.policy, name)
             self.asker.knows(call.policy_of)

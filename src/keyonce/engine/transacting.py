@@ -73,6 +73,7 @@ class WorkTransaction:
             if self._transaction.repeats(error):
                 raise conflict() from error
             raise
+        self._ledger.connection = self._connection
         return self._connection
 
     def complete(
@@ -98,6 +99,13 @@ class WorkTransaction:
             SafeToRetry: others got in the way; all is undone.
             OutcomeUnknown: nobody can say whether the commit took effect.
         """
+        try:
+            self._end(error)
+        except BaseException as failure:
+            self._ledger.failure = failure
+            raise
+
+    def _end(self, error: BaseException | None) -> None:
         if error is not None:
             self._undo()
             if self._transaction.repeats(error):

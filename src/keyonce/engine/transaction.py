@@ -50,6 +50,10 @@ class Conflict(SafeToRetry):
     """Other transactions got in the way of this one, and all of it is undone."""
 
 
+class CommitUnclear(OutcomeUnknown):
+    """Nobody can say whether a commit took effect; the next attempt finds out."""
+
+
 class Ledger:
     """What has become of the transaction of one execution."""
 
@@ -60,6 +64,8 @@ class Ledger:
         self.record: Record | None = None
         self.reference: str | None = None
         self.block: Any = None  # through which the outcome is given
+        self.connection: Any = None
+        self.failure: BaseException | None = None  # what the block raised at its end
 
     def open(self, block: Any, *, step: str) -> None:
         """Begin a transaction, through *block*.
@@ -77,11 +83,12 @@ class Ledger:
                 "This work has a transaction already: one execution commits its effect "
                 "and its outcome once. Put all of it into one transaction."
             )
-        self.stage, self.block = Stage.OPEN, block
+        self.stage, self.block, self.failure = Stage.OPEN, block, None
 
     def closed(self) -> None:
         """Take note that the transaction was rolled back."""
         self.stage, self.record, self.reference = Stage.NONE, None, None
+        self.connection = None
 
     @property
     def is_open(self) -> bool:
@@ -197,10 +204,7 @@ def unclear_commit(
             return None
         record = yield from _own_outcome(lease, give_up_at)
     except StoreUnavailable as error:
-        raise OutcomeUnknown(
-            "The commit failed and the store does not answer, so that nobody can say "
-            "whether it took effect. The next attempt will find out."
-        ) from error
+        raise commit_unclear() from error
     if record is None:
         raise LeaseLost("Another worker has taken this key; nothing was committed.")
     return record
@@ -270,6 +274,14 @@ def not_ours(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"A connection for {name!r} has a transaction open already, which nobody would "
         "commit. Let connection= give a fresh one, without autocommit=False in sqlite3."
+    )
+
+
+def commit_unclear() -> CommitUnclear:
+    """Say that the store is silent about a commit."""
+    return CommitUnclear(
+        "The commit failed and the store does not answer, so that nobody can say "
+        "whether it took effect. The next attempt will find out."
     )
 
 

@@ -12,6 +12,7 @@ from keyonce.core.errors import ConfigurationError
 from keyonce.core.steps import Progress
 from keyonce.engine.current import at, current_place, in_step
 from keyonce.engine.handle import Handle
+from keyonce.engine.outcomes import Unsaid
 from keyonce.engine.raised import error_value, is_declared
 from keyonce.engine.transacting import WorkTransaction
 from keyonce.engine.transaction import Stage, owners_commit
@@ -78,24 +79,28 @@ class Work(Handle):
 
     def complete(
         self,
-        value: Any,
+        value: Any = Unsaid.NOTHING,
         *,
         status: int | None = None,
         headers: Iterable[tuple[str, str]] = (),
+        reference: str | None = None,
     ) -> None:
         """Put the outcome into the open transaction: what every retry will get.
 
         Text and bytes are kept as they are, a StoredResult as well, all else is JSON.
+        With a *reference* and no *value* that alone is kept, and the answer is built
+        from it each time, by the function given as ``rebuild=``.
 
         Raises:
             ConfigurationError: no transaction is open, or it is one on a connection
-                to another database.
+                to another database; or nobody says how to build the answer.
             ResultNotEncodable: *value* cannot be stored.
             LeaseLost: the key is somebody else's; all is rolled back.
         """
         if self.ledger.block is None:
             raise self.ledger.not_open()
-        self.ledger.block.complete(value, status, headers)
+        given = self._outcome_given(value, reference)
+        self.ledger.block.complete(given, status, headers)
 
     def step(
         self,

@@ -89,6 +89,14 @@ def _with_reference(problem: Problem, decision: Answerable) -> Problem:
 def _replay(
     record: Record, stored: StoredResult, head: RequestHead, dialect: Dialect
 ) -> Response:
+    answer = stored_answer(stored, head)
+    marks = _REPLAYED_TWICE if dialect.replayed_alias else _REPLAYED
+    extra = marks + expires_header(record.expires_at)
+    return replace(answer, headers=answer.headers + extra)
+
+
+def stored_answer(stored: StoredResult, head: RequestHead) -> Response:
+    """Give the answer that *stored* is for the caller of *head*, without any mark."""
     status, body = stored.status, stored.body
     origins = head.values(b"origin")
     origin = origins[0] if len(origins) == 1 else None
@@ -97,8 +105,7 @@ def _replay(
         body = b""
     else:
         headers += ((b"content-length", b"%d" % len(body)),)
-    headers += _REPLAYED_TWICE if dialect.replayed_alias else _REPLAYED
-    return Response(status, headers + expires_header(record.expires_at), body)
+    return Response(status, headers, body)
 
 
 def _problem(

@@ -117,6 +117,21 @@ CATALOGUE: Final[Mapping[str, Kind]] = MappingProxyType(
             "The service failed while it worked on the request. The same key gets this "
             "same answer; nothing is run again.",
         ),
+        "not-committed": Kind(
+            (500,),
+            "The service did not commit its work",
+            "The service promises to commit the work of this request and its answer "
+            "together, and its handler ended without. Nothing was recorded, and the "
+            "key is free. The operator of this service has to mend the handler.",
+        ),
+        "answer-not-built": Kind(
+            (503,),
+            "The answer for this Idempotency-Key could not be built",
+            "The request was executed, and is not executed again. Its answer is built "
+            "from what was kept of it, and that failed. Repeat the request with the "
+            "same key.",
+            retryable=True,
+        ),
         "replay-forbidden": Kind(
             (403,),
             "The stored answer may not be given to this caller",
@@ -332,6 +347,21 @@ def handler_failed(*, freed: bool = False) -> Problem:
             "with the same key and it is tried again."
         ),
     )
+
+
+def not_committed() -> Problem:
+    """The handler of an exactly-once operation ended without its commit."""
+    return _problem("not-committed")
+
+
+def answer_not_built(*, retry_after: float = STORE_BACK_IN) -> Problem:
+    """The work is done, and the author's function did not build its answer."""
+    return _problem("answer-not-built", retry_after=retry_after)
+
+
+def commit_unclear(*, header: str = KEY_HEADER) -> Problem:
+    """The store is silent about a commit: the next attempt finds out."""
+    return unclear_end(500, header=header, retry_after=STORE_BACK_IN)
 
 
 def replay_forbidden() -> Problem:

@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.policy import Policy
@@ -17,7 +17,7 @@ from keyonce.http.pattern import GUARDABLE, Pattern, parse_match
 from keyonce.http.rawpath import normal_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LONGEST: Final = 512
 ROUTES_KEPT: Final = 1024
@@ -57,7 +57,10 @@ class Rule:
     """Which requests, by *match*, have which policy.
 
     See ``keyonce.http.pattern`` for how a match is written; without a method it
-    means POST and PATCH.
+    means POST and PATCH. Both others are for exactly-once: *connection* gives a
+    context manager, for ASGI an asynchronous one, that gives a fresh connection, on
+    which the gateway opens a transaction around the handler; *rebuild* makes an
+    answer out of the reference that a handler gave in its place.
 
     Raises:
         ConfigurationError: a match that cannot be read or names a safe method; a
@@ -66,6 +69,8 @@ class Rule:
 
     match: str
     policy: Policy = field(default_factory=Policy)
+    connection: Callable[[], Any] | None = field(default=None, kw_only=True)
+    rebuild: Callable[[str], Any] | None = field(default=None, kw_only=True)
     pattern: Pattern = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

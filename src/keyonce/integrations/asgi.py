@@ -18,6 +18,7 @@ from keyonce.http import catalogue
 from keyonce.http.admit import Bypass, Guarded, Refuse
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.status import status_request, status_response
+from keyonce.integrations.asgi_committing import Unrecorded
 from keyonce.integrations.asgi_exchange import Exchange
 from keyonce.integrations.asgi_observe import Observation
 from keyonce.integrations.asgi_request import (
@@ -27,6 +28,7 @@ from keyonce.integrations.asgi_request import (
     whole_body,
 )
 from keyonce.integrations.asgi_response import write_response
+from keyonce.integrations.committing import Terms, is_exact
 from keyonce.integrations.failure import ReadFailure, unread
 from keyonce.integrations.fitness import AsyncFitness, check_at_start
 from keyonce.integrations.gateway import (
@@ -115,8 +117,9 @@ class IdempotencyMiddleware:
             dialect=dialect,
             secrets=secrets,
             space=space or SpillSpace(folder_of(self.store)),
+            behind_proxy=behind_proxy,
         )
-        self.gateway.check(self.store.traits)
+        self.gateway.check(self.store)
         self.guard = AsyncGuard(
             self.store, observer=self.gateway.observer, store_timeout=store_timeout
         )
@@ -195,13 +198,17 @@ class IdempotencyMiddleware:
         receive: Receive,
         send: Send,
     ) -> None:
-        if bypass.rule is None or bypass.outcome is None:
+        if bypass.rule is None:
             await self.app(scope, receive, send)
+            return
+        app = self.unguarded(bypass.rule, head)
+        if bypass.outcome is None:
+            await app(scope, receive, send)
             return
         visit = self.gateway.visit(head, bypass.rule, None)
         visit.would = bypass.would
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
             visit.ended(bypass.outcome)
 
@@ -303,6 +310,21 @@ class IdempotencyMiddleware:
         if self.store_bound is None:
             return policy.max_response
         return min(policy.max_response, self.store_bound)
+
+    def terms(self, rule: Rule, head: RequestHead, *, recorded: bool = True) -> Terms:
+        """Say under which terms the request of *head* is answered."""
+        bound = self.keep_up_to(rule.policy)
+        gateway = self.gateway
+        return Terms(rule, head, gateway.space, bound, gateway.told, recorded)
+
+    def unguarded(self, rule: Rule, head: RequestHead) -> ASGIApp:
+        """Give the app for a request under *rule* that nobody guards.
+
+        Handlers that commit their outcome find the same words there.
+        """
+        if not is_exact(rule):
+            return self.app
+        return Unrecorded(self.app, self.store, self.terms(rule, head, recorded=False))
 
     def gate(self) -> asyncio.Semaphore:
         """Let only a few large bodies into memory at once."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from keyonce.core.decide import Proceed, Replay
 from keyonce.core.ending import Free, Keep, Park, Unclear
@@ -18,8 +18,6 @@ from keyonce.core.errors import (
     StoreUnavailable,
 )
 from keyonce.core.events import Outcome
-from keyonce.core.model import Claimed
-from keyonce.core.outcomes import outcome_of
 from keyonce.core.policy import OnStoreDown
 from keyonce.engine.current import enter, entered
 from keyonce.engine.finished import (
@@ -27,14 +25,11 @@ from keyonce.engine.finished import (
     Lost,
     Parked,
     Stored,
-    Unrecorded,
     outcome_of_end,
 )
-from keyonce.engine.flows import compare
 from keyonce.http import catalogue
 from keyonce.http.answer import (
     expires_header,
-    failure_answer,
     mark_unprotected,
     mark_unrecorded,
 )
@@ -42,6 +37,7 @@ from keyonce.http.ending import SERVER_ERROR, cut_off, ending, raised
 from keyonce.http.keep import without_own
 from keyonce.http.messages import Response
 from keyonce.http.steer import read_steering
+from keyonce.integrations.asgi_committing import Committing
 from keyonce.integrations.asgi_request import Incoming, Reception
 from keyonce.integrations.asgi_response import (
     CutOff,
@@ -50,13 +46,19 @@ from keyonce.integrations.asgi_response import (
     Outgoing,
     write_response,
 )
+from keyonce.integrations.asgi_told import AsyncTeller, unrecorded
+from keyonce.integrations.committing import (
+    exact_end,
+    is_exact,
+    told_status,
+)
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.gateway import patience
 from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
 from keyonce.integrations.stepping import changed, failed, stepped, unclear_status
 
 if TYPE_CHECKING:
-    from keyonce.core.ending import Ending
+    from keyonce.core.ending import Committed, Ending
     from keyonce.core.model import Attempt, Lease, Record
     from keyonce.core.outcomes import Answerable
     from keyonce.engine.aio_work import AsyncWork
@@ -64,8 +66,9 @@ if TYPE_CHECKING:
     from keyonce.http.messages import Body, Headers
     from keyonce.http.problem import Problem
     from keyonce.integrations.asgi import AuthorizeReplay, IdempotencyMiddleware
-    from keyonce.integrations.asgi_request import Receive, Scope, Send
+    from keyonce.integrations.asgi_request import ASGIApp, Receive, Scope, Send
     from keyonce.integrations.asgi_response import Conclusion, Sent
+    from keyonce.integrations.committing import Terms
     from keyonce.integrations.gateway import Visit
 
 
@@ -80,6 +83,7 @@ class Exchange:
     _running: asyncio.Task[None] | None = None
     _gone_for: str | None = None
     _attempt: Attempt | None = None
+    _terms: Terms | None = None
     _called = False
     _finishing = False
     _out: Outgoing | None = None
@@ -102,6 +106,7 @@ class Exchange:
         self._guard = middleware.guard
         self._visit = visit
         self._policy = visit.rule.policy
+        self._tell = AsyncTeller(middleware, visit)
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -218,7 +223,12 @@ class Exchange:
         """Do the work; whatever goes wrong, the lease gets an end."""
         self._lease = lease
         try:
-            work = self._work_on = self._guard.work(lease, attempt.fingerprint)
+            terms = self._terms = self._middleware.terms(
+                self._visit.rule, self._visit.head
+            )
+            work = self._work_on = self._guard.work(
+                lease, attempt.fingerprint, self._policy, keep=terms.keep
+            )
             enter(entered(lease, work))
             await self._work(lease, body)
         finally:
@@ -246,7 +256,7 @@ class Exchange:
         self._running = asyncio.current_task()
         self._called = True
         try:
-            await self._middleware.app(scope, incoming, out)
+            await self._app(incoming)(scope, incoming, out)
         except asyncio.CancelledError as cancelled:
             # Whoever cancelled it: the work has begun and its record needs an end.
             if self._gone_for is not None and self._running is not None:
@@ -258,6 +268,12 @@ class Exchange:
             self._running = None
             incoming.over()
         return None
+
+    def _app(self, incoming: Incoming) -> ASGIApp:
+        app, work, terms = self._middleware.app, self._work_on, self._terms
+        if work is None or terms is None or not is_exact(terms.rule):
+            return app
+        return Committing(app, terms, work, incoming.again)
 
     def _on_gone(self, reason: str) -> None:
         self._gone_for = reason
@@ -297,6 +313,9 @@ class Exchange:
             failure = self._middleware.read_failure(error)
             if failure is not None:
                 return failure
+        failure = self._visit.transaction_failed(error)
+        if failure is not None:
+            return failure
         docs_url = self._gateway.dialect.docs_url
         end = raised(self._policy, error, docs_url=docs_url)
         if isinstance(error, SafeToRetry):
@@ -304,30 +323,7 @@ class Exchange:
         return Failure(end)
 
     async def _failed(self, finished: Finished, failure: Failure) -> Response:
-        match finished:
-            case Stored(record):
-                answer = failure_answer(failure.ending, dialect=self._gateway.dialect)
-                extra = expires_header(record.expires_at)
-                return replace(answer, headers=answer.headers + extra)
-            case Freed():
-                freed = failure.problem or catalogue.handler_failed(freed=True)
-                return self._told(freed)
-            case Parked():
-                return self._unclear(failure.status)
-            case Lost(record):
-                return await self._winners(record)
-            case Unrecorded() if isinstance(failure.ending, Free) and failure.problem:
-                return _unrecorded(self._told(failure.problem))
-            case Unrecorded():
-                return _unrecorded(
-                    failure_answer(
-                        failure.ending,
-                        unclear_status=failure.status,
-                        dialect=self._gateway.dialect,
-                    )
-                )
-            case _:
-                assert_never(finished)
+        return await self._tell.failed(finished, failure, self._lease, self._attempt)
 
     async def _conclude(self, sent: Sent) -> Conclusion:
         """Record the whole response that the app has sent."""
@@ -340,8 +336,9 @@ class Exchange:
             end, failure = self._end_of(sent)
             finished = await self._finish(end)
         passed = Outcome.UNPROTECTED if self.out.passing else None
+        status = told_status(finished, sent.status)
         self._visit.ended(
-            passed or outcome_of_end(finished, failed=sent.status >= SERVER_ERROR)
+            passed or outcome_of_end(finished, failed=status >= SERVER_ERROR)
         )
         if failure is not None:
             return Instead(await self._failed(finished, failure))
@@ -384,7 +381,7 @@ class Exchange:
             case Lost(record):
                 return Instead(await self._winners(record))
             case _ if isinstance(end, Unclear | Park):
-                return Instead(_unrecorded(self._unclear_of(sent)))
+                return Instead(unrecorded(self._unclear_of(sent)))
             case _ if self.out.streaming:
                 return CutOff()
             case _:
@@ -392,10 +389,12 @@ class Exchange:
 
     def _unclear_of(self, sent: Sent) -> Response:
         broke = self._middleware.behind_proxy and sent.status in _BROKEN
-        return self._unclear(sent.status if broke else unclear_status(self._work_on))
+        return self._tell.unclear(
+            sent.status if broke else unclear_status(self._work_on)
+        )
 
-    async def _finish(self, end: Ending) -> Finished:
-        lease = self._lease
+    async def _finish(self, end: Ending | Committed) -> Finished:
+        lease, end = self._lease, exact_end(end, self._work_on, self._policy)
         if lease is None:
             return Lost(None)
         self._finishing = True
@@ -405,40 +404,17 @@ class Exchange:
         return finished
 
     async def _winners(self, record: Record | None) -> Response:
-        """Answer with the outcome of whoever took the key from this execution."""
-        if (record is None or record.result is None) and self._lease is not None:
-            record = await self._guard.winner(
-                self._lease, wait_for=self._policy.patience
-            )
-        replay = self._replay_of(record)
-        if replay is not None and await self._may_have(replay):
-            return self._visit.answer(replay)
-        return self._unclear(500)
-
-    def _replay_of(self, record: Record | None) -> Replay | None:
-        """Give *record* as an answer, if it is of this very request."""
-        if record is None or self._attempt is None:
-            return None
-        news = Claimed(record, record.claimed_at)
-        try:
-            decision, _ = compare(news, self._attempt, self._attempt.fingerprint, b"")
-        except RecordUnreadable:  # sealed, and this process has no keys
-            return None
-        return decision if isinstance(decision, Replay) else None
-
-    async def _may_have(self, replay: Replay) -> bool:
-        authorize = self._middleware.authorize_replay
-        return authorize is None or await authorize(self._visit.head, replay.record)
+        return await self._tell.winners(record, self._lease, self._attempt)
 
     async def _answer(self, decision: Answerable) -> None:
         if isinstance(decision, Replay):
             authorize = self._middleware.authorize_replay
             if authorize and not await self._authorized(authorize, decision):
                 return
-        answer = self._visit.answer(decision)
+        answer, outcome = await self._tell.met(decision)
         if self._gateway.telling:
             self._visit.met(decision)
-            self._visit.ended(outcome_of(decision))
+            self._visit.ended(outcome)
         del decision
         await self._send_whole(answer)
 
@@ -498,9 +474,6 @@ class Exchange:
     def _told(self, problem: Problem) -> Response:
         return self._gateway.told(problem)
 
-    def _unclear(self, status: int) -> Response:
-        return self._told(self._visit.unclear_end(status))
-
     def _outward(self, headers: Headers, *, early: bool) -> Headers:
         """Give the headers that leave; *early*: before the record is complete."""
         if self.out.passing or self.out.unprotected:
@@ -518,7 +491,3 @@ class Exchange:
         if not isinstance(end, Keep):
             return outward  # nothing will be stored
         return outward + expires_header(self._visit.expires_early(self._lease, headers))
-
-
-def _unrecorded(answer: Response) -> Response:
-    return replace(answer, headers=mark_unrecorded(answer.headers))

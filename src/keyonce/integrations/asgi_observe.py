@@ -58,7 +58,8 @@ class Observation:
             await send(message)
 
         try:
-            await self._middleware.app(scope, copying, noting)
+            app = self._middleware.unguarded(self._visit.rule, self._visit.head)
+            await app(scope, copying, noting)
         finally:
             self._note(500)
             if self._looking is None:

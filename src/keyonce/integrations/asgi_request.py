@@ -146,7 +146,12 @@ class Incoming:
         """
         self._receive = receive
         self._client_gone = client_gone
-        pieces = body.chunks()
+        self._body = body
+        self.again()
+
+    def again(self) -> None:
+        """Give the body from its start."""
+        pieces = self._body.chunks()
         self._pieces: Iterator[bytes] | None = pieces
         self._next: bytes | None = next(pieces, None)
 

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from keyonce.core.decide import InFlight, Mismatch
-from keyonce.core.errors import ConfigurationError
+from keyonce.core.errors import ConfigurationError, NotCommitted
 from keyonce.core.events import (
     Arrived,
     Ended,
@@ -27,7 +27,6 @@ from keyonce.core.events import (
     Started,
 )
 from keyonce.core.fingerprint import Fingerprinter, FingerprintSource
-from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Attempt
 from keyonce.core.policy import InFlightAnswer, Policy
 from keyonce.engine.finished import Stored
@@ -41,6 +40,7 @@ from keyonce.http.operation import Rule, is_shortened
 from keyonce.http.problem import response
 from keyonce.http.rawpath import normal_path
 from keyonce.http.steer import read_steering
+from keyonce.integrations.committing import check_exact, failure_of
 from keyonce.integrations.settings import checked_rules
 from keyonce.integrations.spool import SpillSpace
 from keyonce.telemetry.context import Attending, attend
@@ -51,13 +51,15 @@ if TYPE_CHECKING:
 
     from keyonce.core.errors import IdempotencyError
     from keyonce.core.events import Observer
-    from keyonce.core.model import Fingerprint, Identity, Lease, Traits
+    from keyonce.core.model import Fingerprint, Identity, Lease
     from keyonce.core.outcomes import Answerable
     from keyonce.core.policy import FingerprintRecipe
+    from keyonce.core.protocols import AsyncStore, Store
     from keyonce.engine.finished import Finished
     from keyonce.http.messages import Body, Headers, RequestHead, Response
     from keyonce.http.problem import Problem
     from keyonce.http.scope import ScopeReader
+    from keyonce.integrations.failure import Failure
 
 DEFAULT_RULES: Final = (Rule("POST,PATCH /**", Policy()),)
 log: Final = logging.getLogger("keyonce")
@@ -86,10 +88,12 @@ class Gateway:
         secrets: Secrets | None = None,
         space: SpillSpace | None = None,
         spread: Callable[[], float] = random.random,
+        behind_proxy: bool = False,
     ) -> None:
         """Read every request under *rules*, for the principal that *scope* tells.
 
         *spread* gives a number from 0 to below 1 for each answer with a Retry-After.
+        *behind_proxy*: the app is a proxy, and the work is done elsewhere.
         """
         if not callable(scope):
             message = (
@@ -103,13 +107,14 @@ class Gateway:
         self.dialect = dialect
         self.space = space or SpillSpace()
         self.spread = spread
+        self._behind_proxy = behind_proxy
         self.telling = not isinstance(self.observer, NoObserver)
         self._secrets = secrets or Secrets()
         self._fingerprinters: dict[int, tuple[FingerprintRecipe, Fingerprinter]] = {}
         self._usual: dict[str, float] = {}
 
-    def check(self, traits: Traits) -> None:
-        """Refuse a guarantee that the store, or a gateway, cannot keep.
+    def check(self, store: Store | AsyncStore) -> None:
+        """Refuse a guarantee that *store* cannot keep, and what makes no sense of it.
 
         A store that several processes cannot share is refused where it can be seen
         that there are several, else warned of.
@@ -117,17 +122,12 @@ class Gateway:
         Raises:
             ConfigurationError: naming the rule, and what to do.
         """
+        traits = store.traits
         if not traits.many_processes:
             _check_alone(traits.name)
         for rule in self.rules:
             guarantee = rule.policy.guarantee
-            if guarantee is Guarantee.EXACTLY_ONCE:
-                message = (
-                    f"Rule {rule.match!r}: exactly-once needs the effect and the "
-                    "record in one database transaction, which a gateway around the "
-                    "app cannot make. Declare at-most-once, resume or at-least-once."
-                )
-                raise ConfigurationError(message)
+            check_exact(rule, store, behind_proxy=self._behind_proxy)
             if guarantee not in traits.guarantees:
                 message = (
                     f"Rule {rule.match!r}: the {traits.name} store cannot keep "
@@ -219,6 +219,7 @@ class Visit:
     would: Outcome | None = None
     reference: str | None = None
     reason = ""
+    never_committed = False
     fingerprinter: Fingerprinter
     source: FingerprintSource
     _told = False
@@ -320,6 +321,11 @@ class Visit:
             retry_after=SOON if asked else None,
         )
 
+    def transaction_failed(self, error: BaseException | None) -> Failure | None:
+        """Say what an error of the work's transaction means, if it is one."""
+        self.never_committed = isinstance(error, NotCommitted)
+        return failure_of(error, header=self._gateway.dialect.key_header)
+
     def failed(self, error: IdempotencyError) -> None:
         """Remember what the store said that did not serve this attempt."""
         self.reason = reason_of(error)
@@ -333,6 +339,8 @@ class Visit:
         if self._told:
             return
         self._told = True
+        if self.never_committed and outcome is Outcome.RELEASED:
+            outcome = Outcome.NOT_COMMITTED
         if self._gateway.telling:
             took = time.monotonic() - self.came_at
             event = Ended(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from keyonce.core.ending import Keep, Park
 from keyonce.core.errors import OutcomeUnknown, SafeToRetry, StepsChanged
+from keyonce.engine.transaction import CommitUnclear
 from keyonce.http.ending import raised
 from keyonce.http.steer import Steered
 from keyonce.integrations.failure import Failure
@@ -35,7 +36,7 @@ def failed(
     failure: Failure, work: Handle | None, error: BaseException | None
 ) -> Failure:
     """Give *failure*, or park the key where its outcome is unknown by a step."""
-    if work is None or isinstance(error, SafeToRetry):
+    if work is None or isinstance(error, SafeToRetry | CommitUnclear):
         return failure
     if isinstance(error, OutcomeUnknown) and failure.status == _FAILED:
         return Failure(_PARK, status=_CONFLICT)  # not an upstream's, which has its own

@@ -21,11 +21,14 @@ from keyonce.http.admit import Bypass, Guarded, Refuse
 from keyonce.http.dialect import DIALECT, Dialect
 from keyonce.http.messages import Response
 from keyonce.http.status import status_request, status_response
+from keyonce.integrations.committing import Terms, is_exact
 from keyonce.integrations.failure import ReadFailure, unread
 from keyonce.integrations.fitness import Fitness
 from keyonce.integrations.gateway import DEFAULT_RULES, Gateway, Secrets, folder_of
+from keyonce.integrations.rebuilding import check_threads
 from keyonce.integrations.settings import check_span, check_store
 from keyonce.integrations.spool import SpillFull, SpillSpace
+from keyonce.integrations.wsgi_committing import Unrecorded
 from keyonce.integrations.wsgi_exchange import Exchange, write_response
 from keyonce.integrations.wsgi_observe import Lookout, Observation
 from keyonce.integrations.wsgi_request import (
@@ -106,11 +109,12 @@ class IdempotencyMiddleware:
             secrets=secrets,
             space=space or SpillSpace(folder_of(self.store)),
         )
-        self.gateway.check(self.store.traits)
+        self.gateway.check(self.store)
         told = self.gateway.observer
         self.guard = Guard(self.store, observer=told, store_timeout=store_timeout)
         for rule in self.gateway.rules:
             check_hook(rule.policy, rule.match)
+            check_threads(rule)
         self.guard.asker.knows(self.gateway.policy_of)
         self.fitness = Fitness(self.store)
         self.lookout = Lookout()
@@ -186,12 +190,15 @@ class IdempotencyMiddleware:
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
-        if bypass.rule is None or bypass.outcome is None:
+        if bypass.rule is None:
             return self.app(environ, start_response)
+        app = self.unguarded(bypass.rule, head)
+        if bypass.outcome is None:
+            return app(environ, start_response)
         visit = self.gateway.visit(head, bypass.rule, None)
         visit.would = bypass.would
         try:
-            return self.app(environ, start_response)
+            return app(environ, start_response)
         finally:
             visit.ended(bypass.outcome)
 
@@ -254,6 +261,21 @@ class IdempotencyMiddleware:
         if self.store_bound is None:
             return policy.max_response
         return min(policy.max_response, self.store_bound)
+
+    def terms(self, rule: Rule, head: RequestHead, *, recorded: bool = True) -> Terms:
+        """Say under which terms the request of *head* is answered."""
+        bound = self.keep_up_to(rule.policy)
+        gateway = self.gateway
+        return Terms(rule, head, gateway.space, bound, gateway.told, recorded)
+
+    def unguarded(self, rule: Rule, head: RequestHead) -> WSGIApplication:
+        """Give the app for a request under *rule* that nobody guards.
+
+        Handlers that commit their outcome find the same words there.
+        """
+        if not is_exact(rule):
+            return self.app
+        return Unrecorded(self.app, self.store, self.terms(rule, head, recorded=False))
 
     def may_replay(self, head: RequestHead, record: Record) -> bool:
         """Ask the author whether the caller of *head* may have *record*'s answer."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from keyonce.core.decide import Proceed, Replay
 from keyonce.core.errors import ConfigurationError, RecordUnreadable, StoreUnavailable
 from keyonce.core.events import Outcome
-from keyonce.core.outcomes import outcome_of
 from keyonce.core.policy import OnStoreDown
 from keyonce.http import catalogue
 from keyonce.integrations.gateway import patience
 from keyonce.integrations.spool import SPILL_AT, SpillFull, Spool
 from keyonce.integrations.wsgi_response import Answer, decoded, status_line
+from keyonce.integrations.wsgi_told import Teller
 from keyonce.integrations.wsgi_unprotected import Unprotected
 from keyonce.integrations.wsgi_work import Loss, Task, Work
 
@@ -50,6 +50,7 @@ class Exchange:
     def guarded(self, attempt: Attempt, body: Body) -> Iterable[bytes]:
         """Answer a request with a good key, running the app at most once."""
         gone = Loss()
+        self._tell = Teller(self._middleware, self._visit, attempt)
         try:
             self._middleware.fitness.check()
             decision = self._middleware.guard.begin(
@@ -94,9 +95,9 @@ class Exchange:
     def _answer(self, decision: Answerable) -> Iterable[bytes]:
         if isinstance(decision, Replay) and not self._may_have(decision.record):
             return self._refuse(catalogue.replay_forbidden(), Outcome.FORBIDDEN)
-        answer = self._visit.answer(decision)
+        answer, outcome = self._tell.met(decision)
         self._visit.met(decision)
-        self._visit.ended(outcome_of(decision))
+        self._visit.ended(outcome)
         return write_response(self._start_response, answer, aside=self._aside())
 
     def _may_have(self, record: Record) -> bool:

@@ -103,7 +103,7 @@ class Observation:
         self, middleware: IdempotencyMiddleware, visit: Visit, identity: Identity
     ) -> None:
         """Look at *visit*."""
-        self._app = middleware.app
+        self._app = middleware.unguarded(visit.rule, visit.head)
         self._guard: Guard = middleware.guard
         self._lookout = middleware.lookout
         self._visit = visit

@@ -8,16 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from keyonce.core.decide import Replay
-from keyonce.core.ending import Free
+from keyonce.core.ending import Free, Keep
 from keyonce.core.errors import RecordUnreadable
+from keyonce.core.events import Outcome
 from keyonce.core.model import Claimed
+from keyonce.core.outcomes import outcome_of
 from keyonce.engine.finished import Freed, Lost, Parked, Stored, Unrecorded
 from keyonce.engine.flows import NOBODY, compare
 from keyonce.http import catalogue
 from keyonce.http.answer import expires_header, failure_answer, mark_unrecorded
+from keyonce.integrations.rebuilding import NotBuilt, with_answer
 
 if TYPE_CHECKING:
     from keyonce.core.model import Attempt, Lease, Record
+    from keyonce.core.outcomes import Answerable
     from keyonce.engine.finished import Finished
     from keyonce.http.messages import Response
     from keyonce.http.problem import Problem
@@ -38,9 +42,22 @@ class Teller:
         self._attempt = attempt
         self._dialect = middleware.gateway.dialect
 
+    def met(self, decision: Answerable) -> tuple[Response, Outcome]:
+        """Say what an attempt hears that does not run, and what became of it."""
+        if not isinstance(decision, Replay):
+            return self._visit.answer(decision), outcome_of(decision)
+        try:
+            record = with_answer(decision.record, self._visit.rule)
+        except NotBuilt:
+            return self._told(catalogue.answer_not_built()), Outcome.NOT_KEPT
+        whole = Replay(record)
+        return self._visit.answer(whole), outcome_of(whole)
+
     def failed(self, lease: Lease, finished: Finished, failure: Failure) -> Response:
         """Answer for an app that raised, as it was recorded."""
         match finished:
+            case Stored(record) if not isinstance(failure.ending, Keep):  # committed
+                return self.met(Replay(record))[0]
             case Stored(record):
                 answer = failure_answer(failure.ending, dialect=self._dialect)
                 extra = expires_header(record.expires_at)
@@ -76,7 +93,7 @@ class Teller:
             )
         if record is None or record.result is None or not self._may_have(record):
             return self.unclear()
-        return self._visit.answer(Replay(record))
+        return self.met(Replay(record))[0]
 
     def _may_have(self, record: Record) -> bool:
         attempt = self._attempt

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from keyonce.core.ending import Free, Keep, Park, Unclear
@@ -32,8 +33,10 @@ from keyonce.http.ending import SERVER_ERROR, cut_off, ending, passes_through, r
 from keyonce.http.keep import without_own
 from keyonce.http.messages import Response
 from keyonce.http.steer import read_steering
+from keyonce.integrations.committing import exact_end, is_exact, told_status
 from keyonce.integrations.failure import Failure
 from keyonce.integrations.stepping import changed, failed, stepped, unclear_status
+from keyonce.integrations.wsgi_committing import Committing
 from keyonce.integrations.wsgi_request import give
 from keyonce.integrations.wsgi_response import (
     Answer,
@@ -45,12 +48,12 @@ from keyonce.integrations.wsgi_told import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from keyonce.core.ending import Ending
+    from keyonce.core.ending import Committed, Ending
     from keyonce.core.model import Attempt, Lease
     from keyonce.engine.finished import Finished
-    from keyonce.engine.handle import Handle
+    from keyonce.engine.work import Work as WorkHandle
     from keyonce.http.messages import Body, Headers
     from keyonce.integrations.gateway import Visit
     from keyonce.integrations.wsgi import IdempotencyMiddleware
@@ -98,7 +101,8 @@ class Work:
         self._middleware = middleware
         self._guard = middleware.guard
         self._request = task.attempt.fingerprint
-        self._work_on: Handle | None = None
+        self._work_on: WorkHandle | None = None
+        self._terms = middleware.terms(visit.rule, visit.head)
         self._visit = visit
         self._policy = visit.rule.policy
         self._environ = environ
@@ -141,7 +145,8 @@ class Work:
             raise
 
     def _begin(self) -> None:
-        work = self._guard.work(self._lease, self._request)
+        keep = self._terms.keep
+        work = self._guard.work(self._lease, self._request, self._policy, keep=keep)
         self._work_on, self._gone.hears = work, work.gone
         place = self._context.run(entered, self._lease, work)
         self._context.run(enter, place)
@@ -159,10 +164,16 @@ class Work:
 
     def _call(self) -> None:
         give(self._environ, self._body)
-        app, start_response = self._middleware.app, self.out.start_response
+        app, start_response = self._app(), self.out.start_response
         self._called = True
         self._result = self._context.run(app, self._environ, start_response)
         self._pieces = self._context.run(iter, self._result)
+
+    def _app(self) -> WSGIApplication:
+        if self._work_on is None or not is_exact(self._terms.rule):
+            return self._middleware.app
+        again = partial(give, body=self._body)
+        return Committing(self._middleware.app, self._terms, self._work_on, again)
 
     def _next(self) -> bytes | None:
         """Give the next piece that may go out, or None when the app has ended."""
@@ -249,6 +260,7 @@ class Work:
             problem = catalogue.handler_failed(freed=True)
             return Failure(Unclear(self._gone_for or "lost"), problem=problem)
         failure = self._middleware.read_failure(error)
+        failure = failure or self._visit.transaction_failed(error)
         if failure is not None:
             return failure
         end = raised(
@@ -269,7 +281,10 @@ class Work:
             raise
         passed = Outcome.UNPROTECTED if self.out.passing else None
         self._visit.ended(
-            passed or outcome_of_end(finished, failed=status >= SERVER_ERROR)
+            passed
+            or outcome_of_end(
+                finished, failed=told_status(finished, status) >= SERVER_ERROR
+            )
         )
         return finished, end, failure
 
@@ -305,7 +320,8 @@ class Work:
             finished = self._finish(failed(Failure(end), self._work_on, None).ending)
             self._visit.ended(outcome_of_end(finished, failed=True))
 
-    def _finish(self, end: Ending) -> Finished:
+    def _finish(self, meant: Ending | Committed) -> Finished:
+        end = exact_end(meant, self._work_on, self._policy)
         self._over = True
         self._visit.worked()
         try:

@@ -86,7 +86,7 @@ class Sidecar:
         before = gateway.rules
         gateway.rules = Rules(self._rules)
         try:
-            gateway.check(self._guarded.store.traits)
+            gateway.check(self._guarded.store)
         except IdempotencyError:
             gateway.rules = before
             raise

@@ -37,6 +37,7 @@ _LEVELS: Final = {
     Outcome.LOST: logging.WARNING,
     Outcome.STORE_UNAVAILABLE: logging.WARNING,
     Outcome.UNRECORDED: logging.ERROR,
+    Outcome.NOT_COMMITTED: logging.ERROR,
     Outcome.UNREADABLE: logging.ERROR,
 }
 

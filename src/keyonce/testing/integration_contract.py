@@ -33,6 +33,7 @@ in conftest.py to see what an assertion compared.
 from __future__ import annotations
 
 from keyonce.testing.integration_scenarios.bounds import Bounds
+from keyonce.testing.integration_scenarios.commits import Commits
 from keyonce.testing.integration_scenarios.failures import Failures
 from keyonce.testing.integration_scenarios.in_flight import InFlight
 from keyonce.testing.integration_scenarios.keys import Keys
@@ -45,8 +46,23 @@ from keyonce.testing.integration_scenarios.lab import Lab
 from keyonce.testing.integration_scenarios.replays import Replays
 from keyonce.testing.integration_scenarios.stages import Stages
 
-__all__ = ["SCOPE", "STORE_TIMEOUT", "IntegrationContract", "KnownApp", "Lab"]
+__all__ = [
+    "SCOPE",
+    "STORE_TIMEOUT",
+    "CommitContract",
+    "IntegrationContract",
+    "KnownApp",
+    "Lab",
+]
 
 
 class IntegrationContract(Keys, Replays, InFlight, Failures, Bounds, Stages):
     """All scenarios, by theme."""
+
+
+class CommitContract(Commits):
+    """All scenarios of exactly-once, for a gateway on a store that offers it.
+
+    Around ``committing_asgi`` or ``committing_wsgi``, of a ``CommittingApp`` whose
+    effects are rows in the store's own database.
+    """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BIGINT, VARBINARY, Column, Index, Table
+from sqlalchemy import BIGINT, VARBINARY, Column, Index, Table, text
 from sqlalchemy.dialects.mysql import BIGINT as LARGE
 from sqlalchemy.dialects.mysql import INTEGER, LONGBLOB, MEDIUMBLOB, TINYINT
 

@@ -150,6 +150,16 @@ class Lab:
         """Say how far the rule for ``/share/`` is rolled out."""
         self._ask("share", stage, str(percent))
 
+    def rows(self, request: Request) -> int:
+        """How many rows of the run of *request* are committed, where it inserts."""
+        rows = self._ask("rows", value(request, "X-Run"))
+        assert isinstance(rows, int)
+        return rows
+
+    def building(self, switch: str) -> None:
+        """Have the app build answers from references, or fail at it: on, or off."""
+        self._ask("building", switch)
+
     def _ask(self, *words: str) -> Any:
         reply = self.send(Request("GET", "/-/" + "/".join(words)))
         assert reply.status == 200, reply
