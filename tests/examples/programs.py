@@ -1,0 +1,266 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of one example: started, asked over HTTP, killed at a named point."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.servers.programs import free_port
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+LAUNCH = Path(__file__).with_name("launch.py")
+WITHIN = 40.0
+
+# What a program of an example takes from its environment, and else.
+_SETTING = re.compile(r'environ\.get\(\s*"(\w+)",\s*"([^"]*)"\s*\)')
+_PORT = re.compile(r"\b[189]\d{3}\b")
+
+
+class Answer(NamedTuple):
+    """What a caller got. *code* is that of our own problem, or empty."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        problem = self.header("content-type") == "application/problem+json"
+        return self.json["code"] if problem else ""
+
+    @property
+    def replayed(self) -> bool:
+        return self.header("idempotency-replayed") == "true"
+
+    @property
+    def outcome(self) -> tuple[int, bytes]:
+        """What the first answer and every replay have in common, byte for byte."""
+        return self.status, self.body
+
+    def header(self, name: str) -> str | None:
+        return dict(self.headers).get(name)
+
+
+class Request(NamedTuple):
+    """What is sent, *body* as JSON. Whoever sends it again sends the same."""
+
+    method: str
+    path: str
+    body: Any = None
+    key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Program:
+    """One running process of an example, that may stop where it is told to."""
+
+    def __init__(
+        self, file: Path, points: tuple[str, ...], port: int, place: Example
+    ) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._heard, report = os.pipe()
+        go_on, self._told = os.pipe()
+        command = [sys.executable, str(LAUNCH), str(file), str(report), str(go_on)]
+        with place.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *points],
+                pass_fds=[report, go_on],
+                cwd=place.folder,
+                env=os.environ | place.environment(file, port),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        os.close(report)
+        os.close(go_on)
+        self._lines = b""
+        self._pool = ThreadPoolExecutor(16)
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def listens(self) -> bool:
+        """Whether somebody answers at the port; the process has to be alive."""
+        assert self.runs, "the program has ended"
+        with socket.create_connection(("127.0.0.1", self.port), timeout=WITHIN):
+            return True
+
+    # --------------------------------------------------------------- asking
+
+    def get(self, path: str) -> Any:
+        """Give the JSON at *path*."""
+        return self.send(Request("GET", path)).json
+
+    def send(self, request: Request) -> Answer:
+        """Send *request* once and read its answer.
+
+        Raises:
+            OSError, http.client.HTTPException: the line broke.
+        """
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WITHIN)
+        sent = {"X-Api-Key": "ann", "Content-Type": "application/json"}
+        if request.key is not None:
+            sent["Idempotency-Key"] = request.key
+        sent |= dict(request.headers)
+        try:
+            data = None if request.body is None else json.dumps(request.body).encode()
+            line.request(request.method, request.path, data, sent)
+            got = line.getresponse()
+            lowered = [(name.lower(), value) for name, value in got.getheaders()]
+            return Answer(got.status, tuple(lowered), got.read())
+        finally:
+            line.close()
+
+    def sends(self, request: Request) -> Future[Answer]:
+        """Send *request* without waiting for its answer."""
+        return self._pool.submit(self.send, request)
+
+    def settled(self, request: Request) -> Answer:
+        """Ask as a patient caller does: again, while told that this helps."""
+        until = time.monotonic() + WITHIN
+        while True:
+            answer = self.send(request)
+            if not answer.code or not answer.json["retryable"]:
+                return answer
+            assert time.monotonic() < until, f"no end: {answer.code}"
+            time.sleep(0.1)
+
+    def tells(self, requests: Mapping[str, Request]) -> dict[str, list[Answer]]:
+        """Send all of *requests* at once until they are settled, each three times."""
+        asked = {
+            name: self._pool.submit(self.settled, request)
+            for name, request in requests.items()
+        }
+        return {
+            name: [first.result(), *(self.send(requests[name]) for _ in range(2))]
+            for name, first in asked.items()
+        }
+
+    # ------------------------------------------------------------- handshake
+
+    def reaches(self, point: str) -> None:
+        """Wait until the process stands at *point*."""
+        until = time.monotonic() + WITHIN
+        while b"\n" not in self._lines:
+            left = max(0.0, until - time.monotonic())
+            assert select.select([self._heard], [], [], left)[0], f"never at {point}"
+            piece = os.read(self._heard, 1024)
+            assert piece, "the program has ended"
+            self._lines += piece
+        line, _, self._lines = self._lines.partition(b"\n")
+        assert point == line.decode()
+
+    def goes_on(self) -> None:
+        """Let what stands at a point go on."""
+        os.write(self._told, b".")
+
+    def dies(self) -> None:
+        """Kill the process: a process crash, not a power loss."""
+        self._process.send_signal(signal.SIGKILL)
+        assert -signal.SIGKILL == self._process.wait(WITHIN)
+
+    def close(self) -> None:
+        """End the process, if it has not ended yet."""
+        if self.runs:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._pool.shutdown()
+        os.close(self._heard)
+        os.close(self._told)
+
+
+class Example:
+    """One folder of ``examples``, run in an empty folder, on free ports.
+
+    A program says in its source on which port it listens and where it finds others,
+    by ``os.environ.get("PORT", "8000")``: each port written there is another here,
+    the same in all programs.
+    """
+
+    def __init__(self, name: str, folder: Path, **settings: str) -> None:
+        self.home = EXAMPLES / name
+        self.folder = folder
+        self.log = folder / "log.txt"
+        self.ports: dict[str, str] = {}
+        self._settings = settings
+        self._programs: list[Program] = []
+
+    def start(self, file: str = "app.py", *points: str) -> Program:
+        """Start one program and wait until it listens."""
+        source = self.home / file
+        port = free_port()
+        self.ports[self._shown_port(source)] = str(port)
+        program = Program(source, points, port, self)
+        self._programs.append(program)
+        try:
+            wait_until(program.listens)
+        except AssertionError as error:
+            error.add_note(self.log.read_text())
+            raise
+        return program
+
+    def killed(self, point: str, request: Request, *, file: str = "app.py") -> None:
+        """Start a program, send it *request*, and kill it at *point*."""
+        program = self.start(file, point)
+        sent = program.sends(request)
+        program.reaches(point)
+        program.dies()
+        error = sent.exception(WITHIN)
+        assert isinstance(error, OSError | http.client.HTTPException), error
+        program.close()
+        self._programs.remove(program)
+
+    def environment(self, file: Path, port: int) -> dict[str, str]:
+        """Give the settings of the program *file*, which is to listen on *port*."""
+        found = dict(_SETTING.findall(file.read_text(encoding="utf-8")))
+        moved = {name: _PORT.sub(self._moved, found[name]) for name in found}
+        changed = {name: value for name, value in moved.items() if found[name] != value}
+        return changed | {"PORT": str(port)} | self._settings
+
+    def _moved(self, shown: re.Match[str]) -> str:
+        return self.ports.get(shown[0], shown[0])
+
+    def _shown_port(self, file: Path) -> str:
+        return dict(_SETTING.findall(file.read_text(encoding="utf-8")))["PORT"]
+
+    def close(self) -> None:
+        for program in self._programs:
+            program.close()
+
+
+def wait_until(true: Callable[[], Any]) -> None:
+    """Wait until *true* is; it may raise OSError before it can be asked."""
+    until = time.monotonic() + WITHIN
+    while True:
+        try:
+            if true():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.01)

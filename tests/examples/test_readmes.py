@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the page of each example shows is what happens; the index names them all."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.pages import links, named, page
+from tests.examples.programs import EXAMPLES
+from tests.examples.readmes import (
+    NAMES,
+    Shell,
+    is_as_shown,
+    killed_at,
+    read,
+    session,
+)
+
+INDEX = "examples/README.md"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_prints_what_is_shown(name, examples):
+    shell = Shell(examples(name))
+
+    for said in session(read(name)):
+        printed = shell.type(said.command)
+
+        assert is_as_shown(said.shown, printed), f"$ {said.command}\n{printed}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_says_how_to_run_it_and_what_a_kill_does(name):
+    started = [each for each in session(read(name)) if each.command.endswith(" &")]
+
+    assert started
+    assert killed_at(name)
+    assert (EXAMPLES.parent / f"tests/examples/test_{name}.py").is_file()
+
+
+def test_the_index_names_every_example_and_no_other():
+    assert {f"{name}/README.md" for name in NAMES} == {
+        link for link in links(page(INDEX)) if not link.startswith("..")
+    }
+
+
+def test_every_link_leads_somewhere():
+    pages = [EXAMPLES / "README.md", *(EXAMPLES / n / "README.md" for n in NAMES)]
+
+    dead = [
+        (each.name, link)
+        for each in pages
+        for link in links(each.read_text(encoding="utf-8"))
+        if not (each.parent / re.sub(r"#.*", "", link)).resolve().exists()
+    ]
+
+    assert [] == dead
+
+
+def test_guarantees_in_the_index_are_words_of_ours():
+    words = named(page("docs/guarantees.md"))
+
+    told = re.findall(r"`([a-z]+(?:-[a-z]+)+)`", page(INDEX))
+
+    assert told
+    assert set(told) <= set(words)
