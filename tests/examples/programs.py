@@ -214,7 +214,7 @@ class Example:
         """Start one program and wait until it listens."""
         source = self.home / file
         port = free_port()
-        self.ports[self._shown_port(source)] = str(port)
+        self.ports[_settings_of(source)["PORT"]] = str(port)
         program = Program(source, points, port, self)
         self._programs.append(program)
         try:
@@ -237,7 +237,7 @@ class Example:
 
     def environment(self, file: Path, port: int) -> dict[str, str]:
         """Give the settings of the program *file*, which is to listen on *port*."""
-        found = dict(_SETTING.findall(file.read_text(encoding="utf-8")))
+        found = _settings_of(file)
         moved = {name: _PORT.sub(self._moved, found[name]) for name in found}
         changed = {name: value for name, value in moved.items() if found[name] != value}
         return changed | {"PORT": str(port)} | self._settings
@@ -245,12 +245,13 @@ class Example:
     def _moved(self, shown: re.Match[str]) -> str:
         return self.ports.get(shown[0], shown[0])
 
-    def _shown_port(self, file: Path) -> str:
-        return dict(_SETTING.findall(file.read_text(encoding="utf-8")))["PORT"]
-
     def close(self) -> None:
         for program in self._programs:
             program.close()
+
+
+def _settings_of(file: Path) -> dict[str, str]:
+    return dict(_SETTING.findall(file.read_text(encoding="utf-8")))
 
 
 def wait_until(true: Callable[[], Any]) -> None:
