@@ -25,7 +25,7 @@ DATABASE = "shop.db"
 
 # So long does a retry wait for a worker that was killed. 30 s is the default; here you
 # should not have to wait that long.
-LEASE = timedelta(seconds=3)
+LEASE = timedelta(seconds=2)
 
 
 # ------------------------------------------------------------------ the business

@@ -6,25 +6,39 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import os
 import re
-import select
 import signal
 import socket
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.examples.launch import Launch, run
 from tests.servers.programs import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-LAUNCH = Path(__file__).with_name("launch.py")
 WITHIN = 40.0
+
+# Each process is forked from one that has imported all this: starting is cheap, and so
+# are many deaths.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "flask",
+        "keyonce.integrations.asgi",
+        "keyonce.integrations.wsgi",
+        "pytest",
+        "starlette.applications",
+        "tests.examples.launch",
+        "uvicorn",
+    ]
+)
 
 # What a program of an example takes from its environment, and else.
 _SETTING = re.compile(r'environ\.get\(\s*"(\w+)",\s*"([^"]*)"\s*\)')
@@ -73,32 +87,17 @@ class Request(NamedTuple):
 class Program:
     """One running process of an example, that may stop where it is told to."""
 
-    def __init__(
-        self, file: Path, points: tuple[str, ...], port: int, place: Example
-    ) -> None:
+    def __init__(self, port: int, launch: Launch) -> None:
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self._heard, report = os.pipe()
-        go_on, self._told = os.pipe()
-        command = [sys.executable, str(LAUNCH), str(file), str(report), str(go_on)]
-        with place.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *points],
-                pass_fds=[report, go_on],
-                cwd=place.folder,
-                env=os.environ | place.environment(file, port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        os.close(report)
-        os.close(go_on)
-        self._lines = b""
+        self._line, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=run, args=(launch, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
         self._pool = ThreadPoolExecutor(16)
 
     @property
     def runs(self) -> bool:
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     def listens(self) -> bool:
         """Whether somebody answers at the port; the process has to be alive."""
@@ -161,37 +160,32 @@ class Program:
 
     def reaches(self, point: str) -> None:
         """Wait until the process stands at *point*."""
-        until = time.monotonic() + WITHIN
-        while b"\n" not in self._lines:
-            left = max(0.0, until - time.monotonic())
-            assert select.select([self._heard], [], [], left)[0], f"never at {point}"
-            piece = os.read(self._heard, 1024)
-            assert piece, "the program has ended"
-            self._lines += piece
-        line, _, self._lines = self._lines.partition(b"\n")
-        assert point == line.decode()
+        assert self._line.poll(WITHIN), f"It never came to {point}."
+        assert point == self._line.recv()
 
     def goes_on(self) -> None:
         """Let what stands at a point go on."""
-        os.write(self._told, b".")
+        self._line.send("go on")
 
     def dies(self) -> None:
         """Kill the process: a process crash, not a power loss."""
-        self._process.send_signal(signal.SIGKILL)
-        assert -signal.SIGKILL == self._process.wait(WITHIN)
+        self._process.kill()
+        self._process.join(WITHIN)
+        assert -signal.SIGKILL == self._process.exitcode
+
+    def ends(self) -> None:
+        """Wait until the process has ended by itself."""
+        self._process.join(WITHIN)
+        assert not self.runs, "the program goes on"
 
     def close(self) -> None:
         """End the process, if it has not ended yet."""
-        if self.runs:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self._process.terminate()
+        self._process.join(10)
+        self._process.kill()
+        self._process.join()
         self._pool.shutdown()
-        os.close(self._heard)
-        os.close(self._told)
+        self._line.close()
 
 
 class Example:
@@ -209,20 +203,33 @@ class Example:
         self.ports: dict[str, str] = {}
         self._settings = settings
         self._programs: list[Program] = []
+        self._turn = threading.Lock()
 
     def start(self, file: str = "app.py", *points: str) -> Program:
         """Start one program and wait until it listens."""
         source = self.home / file
-        port = free_port()
-        self.ports[_settings_of(source)["PORT"]] = str(port)
-        program = Program(source, points, port, self)
-        self._programs.append(program)
+        with self._turn:
+            port = self._port_for(source)
+            environment = dict(os.environ) | self._environment(source, port)
+            launch = Launch(source, points, self.folder, self.log, environment)
+            program = Program(port, launch)
+            self._programs.append(program)
         try:
             wait_until(program.listens)
         except AssertionError as error:
             error.add_note(self.log.read_text())
             raise
         return program
+
+    def kills(self, requests: Mapping[str, Request], *, file: str = "app.py") -> None:
+        """Kill a process at each point, at its own request; some at a time."""
+        with ThreadPoolExecutor(3) as pool:
+            done = [
+                pool.submit(self.killed, point, request, file=file)
+                for point, request in requests.items()
+            ]
+        for each in done:
+            each.result()
 
     def killed(self, point: str, request: Request, *, file: str = "app.py") -> None:
         """Start a program, send it *request*, and kill it at *point*."""
@@ -235,7 +242,15 @@ class Example:
         program.close()
         self._programs.remove(program)
 
-    def environment(self, file: Path, port: int) -> dict[str, str]:
+    def _port_for(self, file: Path) -> int:
+        """Give a port for *file*: that of the one before, where that has ended."""
+        shown = _settings_of(file)["PORT"]
+        taken = {str(program.port) for program in self._programs if program.runs}
+        if shown not in self.ports or self.ports[shown] in taken:
+            self.ports[shown] = str(free_port())
+        return int(self.ports[shown])
+
+    def _environment(self, file: Path, port: int) -> dict[str, str]:
         """Give the settings of the program *file*, which is to listen on *port*."""
         found = _settings_of(file)
         moved = {name: _PORT.sub(self._moved, found[name]) for name in found}

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from doctest import ELLIPSIS, OutputChecker
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,9 +28,9 @@ def read(name: str) -> str:
     return (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
 
 
-def killed_at(name: str) -> list[str]:
-    """The points of the table that says what comes of a killed worker."""
-    return [codes(row[0])[0] for row in rows(section(read(name), KILLED))]
+def killed_at(name: str, heading: str = KILLED) -> list[str]:
+    """The points of the table under *heading*, which says what comes of a kill."""
+    return [codes(row[0])[0] for row in rows(section(read(name), heading))]
 
 
 class Said(NamedTuple):
@@ -59,15 +59,16 @@ class Shell:
 
     def __init__(self, example: Example) -> None:
         self._example = example
-        self._jobs: list[Program] = []
+        self._jobs: list[tuple[str, Program]] = []
 
     def type(self, command: str) -> str:
         """Run *command* and give what it prints, as the page would show it."""
         if starting := _STARTS(command):
-            self._jobs.append(self._example.start(starting[1]))
+            self._start(starting[1])
             return ""
         if killing := _KILLS(command):
-            self._jobs[int(killing[1]) - 1].dies()
+            _, program = self._jobs[int(killing[1]) - 1]
+            program.dies()
             return ""
         ports = self._example.ports
         moved = _ADDRESS.sub(lambda shown: ports.get(shown[0], shown[0]), command)
@@ -86,6 +87,12 @@ class Shell:
         shown = {real: shown for shown, real in ports.items()}
         return _ADDRESS.sub(lambda real: shown.get(real[0], real[0]), printed)
 
+    def _start(self, file: str) -> None:
+        for name, program in self._jobs:
+            if name == file:
+                program.ends()  # else its port would not be free
+        self._jobs.append((file, self._example.start(file)))
+
 
 def _path() -> str:
     """Where programs are: those of this environment first."""
@@ -94,8 +101,5 @@ def _path() -> str:
 
 def is_as_shown(shown: str, printed: str) -> bool:
     """Whether *printed* is what the page shows, where ``...`` may be anything."""
-    return OutputChecker().check_output(_ended(shown), _ended(printed), ELLIPSIS)
-
-
-def _ended(text: str) -> str:
-    return text.rstrip("\n") + "\n"
+    kinds = ELLIPSIS | NORMALIZE_WHITESPACE
+    return OutputChecker().check_output(shown, printed, kinds)

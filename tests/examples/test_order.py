@@ -24,8 +24,7 @@ ORDERS = {
 def told(examples):
     """Kill a worker of one shop at each point, then ask another; give its table too."""
     example = examples("order")
-    for point, order in ORDERS.items():
-        example.killed(point, order)
+    example.kills(ORDERS)
     app = example.start()
     return app.tells(ORDERS), app.get("/shop")
 
