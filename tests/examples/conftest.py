@@ -9,6 +9,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.examples.programs import Example
+from tests.servers.postgres import PostgresServer, newest
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of an empty database, on a server of its own."""
+    server = PostgresServer(newest()).start()
+    yield server.url(server.new_database())
+    server.close()
 
 
 @pytest.fixture(scope="module")

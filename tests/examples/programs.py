@@ -30,10 +30,12 @@ WITHIN = 40.0
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
+        "fastapi",
         "flask",
         "keyonce.integrations.asgi",
         "keyonce.integrations.wsgi",
         "pytest",
+        "sqlalchemy",
         "starlette.applications",
         "tests.examples.launch",
         "uvicorn",
@@ -200,6 +202,7 @@ class Example:
         self.home = EXAMPLES / name
         self.folder = folder
         self.log = folder / "log.txt"
+        self.log.touch()
         self.ports: dict[str, str] = {}
         self._settings = settings
         self._programs: list[Program] = []
