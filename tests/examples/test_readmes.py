@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.docs.pages import links, named, page
+from tests.docs.pages import anchors, links, named, page
 from tests.examples.programs import EXAMPLES
 from tests.examples.readmes import (
     NAMES,
@@ -41,6 +41,23 @@ def test_a_page_says_how_to_run_it_and_what_a_kill_does(name):
     assert (EXAMPLES.parent / f"tests/examples/test_{name}.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_right"),
+    [("HTTP/1.1 201 Created\n...\n1\n", True), ("HTTP/1.1 200 OK\n...\n1\n", False)],
+)
+def test_an_output_that_is_not_as_shown_is_seen(shown, is_right):
+    printed = "HTTP/1.1 201 Created\ndate: Mon, 23 Nov 2026\n\n1"
+
+    assert is_right is is_as_shown(shown, printed)
+
+
+def test_a_kill_at_a_point_that_is_not_there_is_seen(examples):
+    with pytest.raises(AssertionError) as failure:
+        examples("order").start("app.py", "ship.before")
+
+    assert "has no attribute 'ship'" in failure.value.__notes__[0]
+
+
 def test_the_index_names_every_example_and_no_other():
     assert {f"{name}/README.md" for name in NAMES} == {
         link for link in links(page(INDEX)) if not link.startswith("..")
@@ -51,13 +68,22 @@ def test_every_link_leads_somewhere():
     pages = [EXAMPLES / "README.md", *(EXAMPLES / n / "README.md" for n in NAMES)]
 
     dead = [
-        (each.name, link)
+        f"{each.parent.name}: {link}"
         for each in pages
         for link in links(each.read_text(encoding="utf-8"))
-        if not (each.parent / re.sub(r"#.*", "", link)).resolve().exists()
+        if not leads(each.parent, link)
     ]
 
     assert [] == dead
+
+
+def leads(folder, link):
+    """Whether *link*, on a page in *folder*, leads to a page and a heading of it."""
+    name, _, anchor = link.partition("#")
+    target = (folder / name).resolve()
+    if not anchor:
+        return target.exists()
+    return target.is_file() and anchor in anchors(target.read_text(encoding="utf-8"))
 
 
 def test_guarantees_in_the_index_are_words_of_ours():
