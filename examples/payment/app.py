@@ -25,7 +25,7 @@ from keyonce import (
 from keyonce.integrations.wsgi import IdempotencyMiddleware
 
 PROVIDER = os.environ.get("PROVIDER", "http://127.0.0.1:9000")
-PATIENCE = 1.0  # seconds, with a provider that is silent
+PATIENCE = float(os.environ.get("PATIENCE", "3"))  # seconds, with a silent provider
 DATABASE = "payments.db"
 
 

@@ -27,7 +27,7 @@ from keyonce import (
 from keyonce.integrations.wsgi import IdempotencyMiddleware
 
 PROVIDER = os.environ.get("PROVIDER", "http://127.0.0.1:9000")
-PATIENCE = 1.0  # seconds, with a provider that is silent
+PATIENCE = float(os.environ.get("PATIENCE", "3"))  # seconds, with a silent provider
 
 
 def charge(key: str, order: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def find_out(work: UnknownWork) -> CompletedWith | NeverHappened | StillUnknown:
         charges = json.load(answer)
     if charges:
         return CompletedWith(json_answer(201, said(charges[0]["id"])))
-    if work.unknown_for < 2 * PATIENCE:
+    if work.unknown_for < PATIENCE + 1:
         return StillUnknown()  # what was sent just before may still arrive
     return NeverHappened()  # the next attempt runs
 

@@ -34,11 +34,16 @@ _CONTEXT.set_forkserver_preload(
         "flask",
         "keyonce.integrations.asgi",
         "keyonce.integrations.wsgi",
+        "keyonce.stores.postgres",
+        "pydantic.v1.fields",
         "pytest",
-        "sqlalchemy",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "sqlalchemy.dialects.sqlite",
         "starlette.applications",
         "tests.examples.launch",
-        "uvicorn",
+        "uvicorn.lifespan.on",
+        "uvicorn.protocols.http.auto",
+        "uvicorn.protocols.websockets.auto",
     ]
 )
 
@@ -142,9 +147,10 @@ class Program:
         until = time.monotonic() + WITHIN
         while True:
             answer = self.send(request)
-            if not answer.code or not answer.json["retryable"]:
+            retryable = answer.code and answer.json["retryable"]
+            if not retryable and answer.status != 503:
                 return answer
-            assert time.monotonic() < until, f"no end: {answer.code}"
+            assert time.monotonic() < until, f"no end: {answer.body!r}"
             time.sleep(0.1)
 
     def tells(self, requests: Mapping[str, Request]) -> dict[str, list[Answer]]:
@@ -208,12 +214,15 @@ class Example:
         self._programs: list[Program] = []
         self._turn = threading.Lock()
 
-    def start(self, file: str = "app.py", *points: str) -> Program:
-        """Start one program and wait until it listens."""
+    def start(self, file: str = "app.py", *points: str, **settings: str) -> Program:
+        """Start one program and wait until it listens.
+
+        It stops at *points*; *settings* are names in its environment.
+        """
         source = self.home / file
         with self._turn:
             port = self._port_for(source)
-            environment = dict(os.environ) | self._environment(source, port)
+            environment = self._environment(source, port) | settings
             launch = Launch(source, points, self.folder, self.log, environment)
             program = Program(port, launch)
             self._programs.append(program)
@@ -224,19 +233,23 @@ class Example:
             raise
         return program
 
-    def kills(self, requests: Mapping[str, Request], *, file: str = "app.py") -> None:
+    def kills(
+        self, requests: Mapping[str, Request], *, file: str = "app.py", **settings: str
+    ) -> None:
         """Kill a process at each point, at its own request; some at a time."""
         with ThreadPoolExecutor(3) as pool:
             done = [
-                pool.submit(self.killed, point, request, file=file)
+                pool.submit(self.killed, point, request, file=file, **settings)
                 for point, request in requests.items()
             ]
         for each in done:
             each.result()
 
-    def killed(self, point: str, request: Request, *, file: str = "app.py") -> None:
+    def killed(
+        self, point: str, request: Request, *, file: str = "app.py", **settings: str
+    ) -> None:
         """Start a program, send it *request*, and kill it at *point*."""
-        program = self.start(file, point)
+        program = self.start(file, point, **settings)
         sent = program.sends(request)
         program.reaches(point)
         program.dies()
@@ -254,11 +267,11 @@ class Example:
         return int(self.ports[shown])
 
     def _environment(self, file: Path, port: int) -> dict[str, str]:
-        """Give the settings of the program *file*, which is to listen on *port*."""
+        """Give the environment of the program *file*, which listens on *port*."""
         found = _settings_of(file)
         moved = {name: _PORT.sub(self._moved, found[name]) for name in found}
         changed = {name: value for name, value in moved.items() if found[name] != value}
-        return changed | {"PORT": str(port)} | self._settings
+        return dict(os.environ) | changed | {"PORT": str(port)} | self._settings
 
     def _moved(self, shown: re.Match[str]) -> str:
         return self.ports.get(shown[0], shown[0])

@@ -22,7 +22,7 @@ def payment(order: str) -> Request:
 @pytest.fixture(scope="module")
 def paid(examples):
     """Kill workers at each point, then ask another; give what the provider has done."""
-    example = examples("payment")
+    example = examples("payment", PATIENCE="30")
     provider = example.start("provider.py")
     app = example.start()
     charged = app.send(payment("returned")).json["charge"]
@@ -61,7 +61,7 @@ def careful(examples):
     example = examples("payment")
     provider = example.start("provider.py")
     payments = {point: payment(point) for point in CAREFUL}
-    example.kills(payments, file="careful.py")
+    example.kills(payments, file="careful.py", PATIENCE="30")
     app = example.start("careful.py")
     return app.tells(payments), provider.get("/ledger"), audits(example.folder)
 
@@ -92,7 +92,7 @@ def test_a_provider_that_acts_and_is_silent_charges_once(end, examples):
     if end == "die":
         provider.ends()
         provider = example.start("provider.py")
-    answers = [app.send(payment("lamp")) for _ in range(2)]
+    answers = [app.settled(payment("lamp")) for _ in range(2)]
 
     assert 503 == silent.status
     assert [201, 201] == [answer.status for answer in answers]

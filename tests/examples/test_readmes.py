@@ -24,7 +24,7 @@ INDEX = "examples/README.md"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_prints_what_is_shown(name, examples):
-    shell = Shell(examples(name))
+    shell = Shell(examples(name, PATIENCE="30"))  # where a page needs no silence
 
     for said in session(read(name)):
         printed = shell.type(said.command)
