@@ -76,7 +76,7 @@ class Shell:
         done = subprocess.run(
             ["/bin/sh", "-c", moved],
             cwd=self._example.folder,
-            env=os.environ | {"PATH": _path()},
+            env=os.environ | {"PATH": _path(), "COLUMNS": "120"},
             capture_output=True,
             text=True,
             timeout=WITHIN,
