@@ -76,7 +76,7 @@ class Shell:
         done = subprocess.run(
             ["/bin/sh", "-c", moved],
             cwd=self._example.folder,
-            env=os.environ | {"PATH": _path(), "COLUMNS": "120"},
+            env=_environment(),
             capture_output=True,
             text=True,
             timeout=WITHIN,
@@ -94,9 +94,11 @@ class Shell:
         self._jobs.append((file, self._example.start(file)))
 
 
-def _path() -> str:
-    """Where programs are: those of this environment first."""
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def _environment() -> dict[str, str]:
+    """Give that of a pipe, as wide as it likes; programs of this place come first."""
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return inherited | {"PATH": path}
 
 
 def is_as_shown(shown: str, printed: str) -> bool:
