@@ -82,7 +82,7 @@ class Shell:
         done = subprocess.run(
             ["/bin/sh", "-c", moved],
             cwd=self._example.folder,
-            env=os.environ | {"PATH": _path()},
+            env=os.environ | {"PATH": _path(), "COLUMNS": "240"},  # as wide as a pipe
             capture_output=True,
             text=True,
             timeout=WITHIN,
