@@ -30,6 +30,7 @@ WITHIN = 40.0
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
+        "aiohttp",
         "fastapi",
         "flask",
         "keyonce.integrations.asgi",
@@ -180,6 +181,11 @@ class Program:
         self._process.kill()
         self._process.join(WITHIN)
         assert -signal.SIGKILL == self._process.exitcode
+
+    def freezes(self) -> None:
+        """Stop the process, as one that hangs."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
 
     def ends(self) -> None:
         """Wait until the process has ended by itself."""

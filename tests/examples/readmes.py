@@ -18,9 +18,11 @@ from tests.servers.programs import found
 
 NAMES = tuple(sorted(path.parent.name for path in EXAMPLES.glob("*/README.md")))
 KILLED = "When the worker is killed"
+SIDECAR = str(Path(__file__).with_name("sidecar.py"))
 
 _STARTS = re.compile(r"python examples/\w+/(\w+\.py) &$").match
-_KILLS = re.compile(r"kill -9 %(\d)$").match
+_SERVES = re.compile(r"keyonce serve --config examples/ticket/keyonce\.toml &$").match
+_KILLS = re.compile(r"kill -(9|STOP) %(\d)$").match
 _ADDRESS = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
 
@@ -66,12 +68,16 @@ class Shell:
         if starting := _STARTS(command):
             self._start(starting[1])
             return ""
+        if _SERVES(command):
+            self._start(SIDECAR)
+            return ""
         if killing := _KILLS(command):
-            _, program = self._jobs[int(killing[1]) - 1]
-            program.dies()
+            _, program = self._jobs[int(killing[2]) - 1]
+            program.dies() if killing[1] == "9" else program.freezes()
             return ""
         ports = self._example.ports
         moved = _ADDRESS.sub(lambda shown: ports.get(shown[0], shown[0]), command)
+        moved = moved.replace(" examples/", f" {EXAMPLES}/")
         found("curl", brought_by="apt-get install curl")
         done = subprocess.run(
             ["/bin/sh", "-c", moved],
