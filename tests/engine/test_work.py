@@ -374,6 +374,35 @@ class TestStepsThatAreNotSafe:
         assert "charged" == pay("order-1")
         assert ["charged"] == done
 
+    def test_park_the_key_when_their_end_could_not_be_written(self, place, done):
+        place.plan.faults.append(Fault(verb="note", nth=2, times=None))
+
+        def work(order):
+            return (yield CHARGE, act, done, "charged")
+
+        guard = place.guard(store_timeout=timedelta(milliseconds=50))
+        with pytest.raises(StoreUnavailable):
+            place.once(work, guard=guard)("order-1")
+        place.plan.heal()
+
+        pay = place.once(work)
+        assert Status.UNKNOWN is pay.status("order-1")
+        with pytest.raises(OutcomeUnknown):
+            pay("order-1")
+        assert ["charged"] == done
+
+    def test_park_the_key_also_when_a_later_worker_frees_it_before_them(self, place):
+        def work(order):
+            raise SafeToRetry("not now")
+            yield
+
+        pay = place.once(work)
+        place.vanished(pay.attempt("order-1"), Step("charge", Progress.BEGUN))
+        with pytest.raises(SafeToRetry):
+            pay("order-1")
+
+        assert Status.UNKNOWN is pay.status("order-1")
+
 
 class TestChangedCode:
     def began(self, place, *names):

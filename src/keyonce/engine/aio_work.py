@@ -209,6 +209,7 @@ class AsyncWork(Handle):
     async def _note_in_turn(self, place: int, progress: Progress, value: bytes) -> None:
         async with self._turn:
             await self._write(self._step_note(place, progress, value))
+            self._book.written()
 
     async def _refer_in_turn(self, text: str) -> None:
         async with self._turn:

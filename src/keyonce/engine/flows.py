@@ -22,7 +22,7 @@ from keyonce.core.errors import (
 )
 from keyonce.core.model import Claim, Completion, Lease, Note, Settlement
 from keyonce.core.states import Status
-from keyonce.core.steps import read_steps
+from keyonce.core.steps import Progress, read_steps
 from keyonce.core.transitions import grace
 from keyonce.engine.commands import (
     AbandonKey,
@@ -191,9 +191,10 @@ def lead(
     """Claim at the store, tell the other seats, and decide."""
     fingerprint = attempt.fingerprint
     witnessed: float | None = None
+    doubtful = False
     while True:
         command = _claim(attempt, fingerprint, owner, terms, witnessed)
-        claimed: Claimed = yield from _claimed(command, give_up_at)
+        claimed: Claimed = yield from _claimed(command, give_up_at, doubtful=doubtful)
         yield Tell(seat, claimed)
         decision, fingerprint = compare(claimed, attempt, fingerprint, owner)
         if isinstance(decision, Proceed) and decision.lease.steps:
@@ -204,6 +205,7 @@ def lead(
             return decision
         yield Sleep(courtesy(claimed.record))
         witnessed = claimed.record.lease_until
+        doubtful = _unclear(claimed.record.steps)
 
 
 def _with_own_steps(
@@ -228,13 +230,16 @@ def _with_own_steps(
     return Incomparable(claimed.record) if ours is None else Mismatch(claimed.record)
 
 
-def _claimed(command: Claim, give_up_at: float) -> Generator[Command, Any, Claimed]:
+def _claimed(
+    command: Claim, give_up_at: float, *, doubtful: bool
+) -> Generator[Command, Any, Claimed]:
     try:
         claimed: Claimed = yield from insist(ClaimKey(command), give_up_at)
     except GeneratorExit:
         raise
     except BaseException:  # silence or a cancelled task: it may have arrived
-        yield LetGo(command)
+        if not doubtful:  # a release would say that no doubt is left: let it end
+            yield LetGo(command)
         raise
     return claimed
 
@@ -361,8 +366,14 @@ def ended(
 
 
 def ending_command(lease: Lease, ending: Ending, terms: Terms) -> LateCommand:
-    """Say which store command carries *ending* out, under the lease's guarantee."""
+    """Say which store command carries *ending* out, under the lease's guarantee.
+
+    Where a worker vanished in a step that is not safe to repeat, no later execution
+    frees the key, whatever it says of itself: a release would end that doubt.
+    """
     retention_for = terms.retention_for
+    if not isinstance(ending, Keep) and lease.crashes and _unclear(lease.steps):
+        return AbandonKey(lease.identity, lease.owner, "step-unclear")
     match ending:
         case Keep(result, override, reference):
             kept_for = retention_for if override is None else override
@@ -383,6 +394,14 @@ def ending_command(lease: Lease, ending: Ending, terms: Terms) -> LateCommand:
             if lease.guarantee.runs_again:
                 return ReleaseKey(lease.identity, lease.owner, reason, retention_for)
             return AbandonKey(lease.identity, lease.owner, reason)
+
+
+def _unclear(frame: bytes) -> bool:
+    """Whether a step that is not safe to repeat was begun and has no end."""
+    steps = read_steps(frame)
+    return steps is not None and any(
+        step.progress is Progress.BEGUN for step in steps.taken
+    )
 
 
 def completed(lease: Lease, record: Record | None) -> Stored | Lost:

@@ -100,6 +100,7 @@ class StepBook:
             self._taken = [_without_doubt(step) for step in self._taken]
         self._before = len(self._taken)
         self._names: set[str] = set()
+        self._unwritten = False
         self._turn = threading.Lock()
         self._notes = count(1)
 
@@ -150,7 +151,13 @@ class StepBook:
 
     @property
     def unclear(self) -> bool:
-        """Whether a step that is not safe to repeat has begun and not ended."""
+        """Whether a step that is not safe to repeat has begun and not ended.
+
+        An end that may not stand in the record is none: a later execution would not
+        find it.
+        """
+        if self._unwritten:
+            return True
         return any(step.progress is Progress.BEGUN for step in self._taken)
 
     def check_whole(self) -> None:
@@ -175,6 +182,7 @@ class StepBook:
         """
         with self._turn:
             taken = list(self._taken)
+            was = taken[place].progress
             taken[place] = Step(taken[place].name, progress, value)
             frame = write_steps(Steps(self._request, tuple(taken)))
             if len(frame) > MOST:
@@ -184,7 +192,12 @@ class StepBook:
                     "ones need, such as an id."
                 )
             self._taken = taken
+            self._unwritten |= was is Progress.BEGUN
         return frame
+
+    def written(self) -> None:
+        """Hear that the latest frame stands in the record."""
+        self._unwritten = False
 
     def not_begun(self, place: int) -> None:
         """Take back that the step at *place* begins: it never came to run."""

@@ -182,6 +182,7 @@ class Work(Handle):
     def _note(self, place: int, progress: Progress, value: bytes = b"") -> None:
         with self._turn:
             self._write(self._step_note(place, progress, value))
+            self._book.written()
 
 
 def _is_a_coroutine(rule: str | StepRule) -> ConfigurationError:
