@@ -19,8 +19,6 @@ BOUNDED = "bounded"
 UNBOUNDED = "unbounded"
 FAILOVER = "failover"
 MODES = (BOUNDED, UNBOUNDED, FAILOVER)
-#: Breaks a promise, and is known to: see test_seeds.py.
-REORDERED = "reordered"
 DAY = 86_400.0
 BOUND = 300
 

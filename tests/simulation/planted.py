@@ -282,6 +282,29 @@ def tokens_begin_anew(plot: Plot) -> None:
     plot.put(tokens, "fresh_token", fresh_token)
 
 
+def late_note_counts(plot: Plot) -> None:
+    """A note that was overtaken on its way takes finished steps back."""
+
+    def note(record: Any, command: Any) -> Change | None:
+        last = None if record is None else record._replace(noted=0)
+        change: Change | None = real(last, command)
+        return change
+
+    real = plot.put(transitions, "note", note)
+
+
+def free_key_is_born_anew(plot: Plot) -> None:
+    """The next execution of a freed key has other downstream keys."""
+
+    def claim(stored: Any, command: Any, now: float) -> Change:
+        change: Change = real(stored, command, now)
+        if stored is None or stored.status is not Status.RELEASED or not change.written:
+            return change
+        return change._replace(record=change.record._replace(created_at=now))
+
+    real = plot.put(transitions, "claim", claim)
+
+
 # ----------------------------------------------------------------- how work ends
 
 
@@ -513,6 +536,8 @@ PLANTED = (
     Planted("a key of each execution", key_of_each_execution, RESUME),
     Planted("an unwritten end counts", unwritten_end_counts, RESUME),
     Planted("seats are never left", news_of_a_gone_owner),
+    Planted("a late note counts", late_note_counts, RESUME),
+    Planted("a free key is born anew", free_key_is_born_anew, RESUME),
 )
 #: Found by a long campaign, and again by the seed that is kept.
 RARE = (Planted("doubt ends early", doubt_ends_early, RESUME),)

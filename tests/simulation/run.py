@@ -18,7 +18,6 @@ from tests.simulation.outside import Provider, Shop
 from tests.simulation.plan import (
     BOUND,
     FAILOVER,
-    REORDERED,
     UNBOUNDED,
     Hook,
     Plan,
@@ -82,7 +81,7 @@ class _Play:
         self._history = history
         chance = world.chance
         self._purges_every = chance.among((1.0, 60.0))
-        self._weather = Weather(chance, history, reorders_notes=plan.mode == REORDERED)
+        self._weather = Weather(chance, history)
         self._store = ModelStore(world, history)
         provider = Provider(world, history, self._weather)
         shop = Hook.shop = Shop(world, history, self._weather, provider, plan)

@@ -13,13 +13,10 @@ MISHAPS = ("lost-request", "lost-reply", "doubled", "late", "slow")
 class Weather:
     """How bad the lines are; after *clears_at* they are good, if they ever are."""
 
-    def __init__(
-        self, chance: Chance, history: History, *, reorders_notes: bool
-    ) -> None:
+    def __init__(self, chance: Chance, history: History) -> None:
         self.chance = chance
         self._history = history
         self.is_foul = True
-        self._reorders_notes = reorders_notes
         self.unheard = history.unheard
         self._share = chance.among((0.0, 0.05, 0.15, 0.4))
         self._reads_stale = chance.among((0.0, 0.0, 0.5))
@@ -47,8 +44,6 @@ class Weather:
             return None
         self._history.faults += 1
         kind = self.chance.among(self._kinds)
-        if verb == "note" and kind in ("doubled", "late") and not self._reorders_notes:
-            kind = "lost-reply"
         self._history.reached[f"fault:{kind}"] += 1
         return kind
 
