@@ -475,6 +475,11 @@ def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
     raise AssertionError(url)
 
 
+def rows(url: str, key: str) -> int:
+    """How many rows are named *key*."""
+    return int(ask(url, f"SELECT count(*) FROM orders WHERE name = '{key}'")[0][0])
+
+
 def orders(url: str, key: str) -> int:
     """How many orders of that *key* there are; each of their effects has to be there."""
     found = dict(ask(url, "SELECT name, count(*) FROM orders GROUP BY name"))

@@ -30,7 +30,7 @@ from keyonce.engine.aio_work import current_async_work
 from keyonce.engine.work import current_work
 from keyonce.stores.sqlite import AsyncSQLiteStore
 from tests.exactly_once.django_project import connection_to, left
-from tests.exactly_once.shops import EXACT, TABLE, ask, effect, orders
+from tests.exactly_once.shops import EXACT, TABLE, ask, effect, rows
 
 ORDER = Identity("functions", "order", "o-1")
 
@@ -85,7 +85,7 @@ def test_the_connection_of_a_project_is_taken_by_its_usual_name(shop, url):
         connections["default"].close()
         del connections["default"], connections.settings["default"]
 
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @everywhere
@@ -105,7 +105,7 @@ def test_savepoints_inside_behave(shop, url, connection):
 
     assert "placed" == ordered(shop, place)
 
-    assert [1, 0, 1] == [orders(url, name) for name in ("o-1", "undone", "inside")]
+    assert [1, 0, 1] == [rows(url, name) for name in ("o-1", "undone", "inside")]
 
 
 @everywhere
@@ -114,10 +114,10 @@ def test_a_block_of_ones_own_commits_both_at_its_end(shop, url, connection):
         with transaction.atomic(using=connection.alias):
             place_in(connection)()
             assert connection.in_atomic_block
-            assert 0 == orders(url, "o-1")
+            assert 0 == rows(url, "o-1")
 
     assert "placed" == ordered(shop, place)
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @everywhere
@@ -128,7 +128,7 @@ def test_what_waits_for_the_commit_is_called_after_it(shop, url, connection):
         with current_work().transaction(connection):
             write(connection)
             transaction.on_commit(
-                lambda: told.append(orders(url, "o-1")), using=connection.alias
+                lambda: told.append(rows(url, "o-1")), using=connection.alias
             )
             current_work().complete("placed")
             assert [] == told
@@ -171,7 +171,7 @@ def test_what_raises_after_the_commit_is_heard_and_frees_nothing(shop, url, conn
         ordered(shop, place)
 
     assert "placed" == ordered(shop, place)
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @everywhere
@@ -185,7 +185,7 @@ def test_a_block_that_django_rolls_back_in_silence_is_an_error(shop, url, connec
     with pytest.raises(NotCommitted, match="rolled the atomic block back"):
         ordered(shop, place)
 
-    assert 0 == orders(url, "o-1")
+    assert 0 == rows(url, "o-1")
     assert Status.RELEASED is status_of(shop)
     assert "placed" == ordered(shop, place_in(connection))
 
@@ -201,7 +201,7 @@ def test_a_connection_that_is_closed_inside_is_an_error(shop, url, connection):
     with pytest.raises(NotCommitted, match="rolled the atomic block back"):
         ordered(shop, place)
 
-    assert 0 == orders(url, "o-1")
+    assert 0 == rows(url, "o-1")
     assert "placed" == ordered(shop, place_in(connection))
 
 
@@ -220,7 +220,7 @@ def test_an_outcome_after_an_error_of_the_database_is_refused(shop, url, connect
     with pytest.raises(transaction.TransactionManagementError):
         ordered(shop, place)
 
-    assert 0 == orders(url, "o-1")
+    assert 0 == rows(url, "o-1")
     assert Status.RELEASED is status_of(shop)
 
 
@@ -232,13 +232,13 @@ def test_without_autocommit_the_commit_is_its_owners(shop, url, connection):
             write(connection)
             with current_work().transaction(connection):
                 current_work().complete("placed")
-            assert 0 == orders(url, "o-1")
+            assert 0 == rows(url, "o-1")
             connection.commit()
         finally:
             connection.set_autocommit(True)
 
     assert "placed" == ordered(shop, place)
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 def elsewhere(url, request, tmp_path):
@@ -261,7 +261,7 @@ def test_another_database_is_refused_before_the_commit(shop, url, request, tmp_p
         ordered(shop, place_in(connection))
 
     left(connection)
-    assert 0 == orders(other, "o-1")
+    assert 0 == rows(other, "o-1")
     assert Status.RELEASED is status_of(shop)
 
 
@@ -306,9 +306,9 @@ def test_a_view_in_a_transaction_of_its_request_is_refused(shop, url, connection
     with pytest.raises(NotCommitted):
         inside(request)
 
-    assert 0 == orders(url, "o-1")
+    assert 0 == rows(url, "o-1")
     assert b"placed" == when_free(lambda: outside(request)).content
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @everywhere
@@ -325,7 +325,7 @@ def test_connections_may_be_given_to_the_guard(shop, url, connection):
         return "placed"
 
     assert "placed" == once(place)() == once(place)()
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @on_sqlite
@@ -339,7 +339,7 @@ def test_a_mode_of_transactions_is_kept_to(shop, url, mode):
     assert "placed" == ordered(shop, place_in(connection))
 
     left(connection)
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @on_sqlite
@@ -360,7 +360,7 @@ def test_a_busy_file_frees_the_key(shop, url):
     assert not impatient.in_atomic_block
     assert "placed" == ordered(shop, place_in(impatient))
     left(impatient)
-    assert (1, 0) == (orders(url, "o-1"), orders(url, "another"))
+    assert (1, 0) == (rows(url, "o-1"), rows(url, "another"))
 
 
 @on_sqlite

@@ -12,7 +12,7 @@ from keyonce.core.model import Identity
 from keyonce.core.states import Status
 from keyonce.engine.aio_work import current_async_work
 from keyonce.engine.work import current_work
-from tests.exactly_once.shops import EXACT, AsyncShop, effect, orders
+from tests.exactly_once.shops import EXACT, AsyncShop, effect, rows
 
 ORDER = Identity("functions", "order", "o-1")
 
@@ -30,7 +30,7 @@ def undone(shop, url, *, effect_first):
                 current_work().complete({"order": "o-1"})
             seen["open"] = shop.store.transaction(connection).is_open()
             shop.run(connection, effect("o-1"))
-            seen["orders"] = orders(url, "o-1")
+            seen["orders"] = rows(url, "o-1")
             shop.rollback(connection)
 
     async def place_async():
@@ -42,7 +42,7 @@ def undone(shop, url, *, effect_first):
                 await current_async_work().complete({"order": "o-1"})
             seen["open"] = await shop.store.transaction(connection).is_open()
             await shop.run(connection, effect("o-1"))
-            seen["orders"] = orders(url, "o-1")
+            seen["orders"] = rows(url, "o-1")
             await shop.rollback(connection)
 
     of_a_loop = isinstance(shop, AsyncShop)
@@ -66,10 +66,10 @@ def test_the_owner_of_a_transaction_undoes_effect_and_outcome(shop, url, effect_
     seen = undone(shop, url, effect_first=effect_first)
 
     assert {"open": True, "orders": 0} == seen
-    assert 0 == orders(url, "o-1")
+    assert 0 == rows(url, "o-1")
     assert Status.RELEASED is status_of(shop)
     assert {"order": "o-1"} == shop.order("o-1")
-    assert 1 == orders(url, "o-1")
+    assert 1 == rows(url, "o-1")
 
 
 @pytest.mark.servers
@@ -87,4 +87,4 @@ def test_what_goes_past_a_session_outlives_its_rollback(shop, url):
 
     shop.runner.run(write())
 
-    assert (1, 0) == (orders(url, "past it"), orders(url, "through it"))
+    assert (1, 0) == (rows(url, "past it"), rows(url, "through it"))

@@ -20,7 +20,7 @@ from tests.exactly_once.conftest import (  # noqa: F401 - fixtures
     shop,
     url,
 )
-from tests.exactly_once.shops import AsyncShop, effect, orders
+from tests.exactly_once.shops import AsyncShop, effect, rows
 
 PATIENCE = 30
 FORMS = ("ours", "theirs")
@@ -99,7 +99,7 @@ def soon(deliver, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_message_is_handled_once(deliver, form, url):  # noqa: F811
     assert [True, False] == [deliver(form), deliver(form)]
-    assert 1 == orders(url, "m1")
+    assert 1 == rows(url, "m1")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -110,9 +110,9 @@ def test_a_message_whose_work_failed_is_handled_by_a_redelivery(
 ):
     with pytest.raises(Trouble):
         deliver(form, fails=True)
-    assert 0 == orders(url, "m1")
+    assert 0 == rows(url, "m1")
 
     assert soon(deliver, form)
 
     assert not deliver(form)
-    assert 1 == orders(url, "m1")
+    assert 1 == rows(url, "m1")

@@ -78,7 +78,7 @@ def test_version_one_is_brought_up_to_date_with_its_rows(server, url):
         cursor.execute(
             "INSERT INTO keyonce_records VALUES ('alice', 'POST /orders', 'order-1', "
             "4, 3, 2, 0, 'owner', 1, 1000000, 30000000, 31000000, 2000000, NULL, NULL, "
-            "NULL, NULL, NULL, NULL, 'safe', NULL, NULL)"
+            "NULL, NULL, NULL, NULL, 'safe', NULL, NULL, 0)"
         )
 
     store = MySQLStore(url)
