@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -190,3 +191,22 @@ def test_a_recipe_excludes_by_json_pointer():
 
     with pytest.raises(ConfigurationError, match="'b' is no JSON pointer"):
         FingerprintRecipe(exclude=("/a", "b"))
+
+
+@pytest.mark.parametrize("name", ["required", "show_reference"])
+def test_a_switch_is_no_word(name):
+    assert refusal(**{name: "no"}) == f"{name} is True or False, not 'no'."
+
+
+@pytest.mark.parametrize("name", ["keep_headers", "drop_headers"])
+def test_one_text_is_not_a_tuple_of_letters(name):
+    said = refusal(**{name: "X-Trace"})
+    assert said == f"{name} is a tuple of texts: ('X-Trace',), not 'X-Trace'."
+    assert "tuple of texts" in refusal(**{name: (5,)})
+
+
+def test_a_fingerprint_is_a_recipe():
+    assert "FingerprintRecipe(exclude=" in refusal(fingerprint=["/sent_at"])
+    letters: Any = "/sent_at"
+    with pytest.raises(ConfigurationError, match="exclude is a tuple"):
+        FingerprintRecipe(exclude=letters)

@@ -212,7 +212,7 @@ async def test_a_batch_commits_as_one(beside, path, begun):
 async def test_a_batch_that_raises_is_undone_as_one(beside, path):
     with connected(path) as connection:
         with pytest.raises(ValueError, match="no"):
-            async with beside.receive_many("ab", connection=connection):
+            async with beside.receive_many(list("ab"), connection=connection):
                 charge(connection, "a")
                 raise ValueError("no")
 

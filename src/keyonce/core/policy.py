@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from keyonce.core.errors import ConfigurationError
 from keyonce.core.guarantee import Guarantee
@@ -62,6 +62,17 @@ class ForwardKey(StrEnum):
     DERIVE = "derive"
 
 
+def _check_texts(name: str, value: object) -> None:
+    """Refuse one text in the place of many: it would count letter by letter."""
+    if isinstance(value, str):
+        message = f"{name} is a tuple of texts: ({value!r},), not {value!r}."
+        raise ConfigurationError(message)
+    many = isinstance(value, tuple | list | set | frozenset)
+    if not many or not all(isinstance(each, str) for each in cast("Any", value)):
+        message = f"{name} is a tuple of texts, not {value!r}."
+        raise ConfigurationError(message)
+
+
 @dataclass(frozen=True, slots=True)
 class FingerprintRecipe:
     """What of a request makes it the same request.
@@ -74,7 +85,9 @@ class FingerprintRecipe:
     headers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse pointers that are none."""
+        """Refuse what are no texts, and pointers that are none."""
+        _check_texts("exclude", self.exclude)
+        _check_texts("headers", self.headers)
         for pointer in self.exclude:
             if not pointer.startswith("/"):
                 message = (
@@ -149,6 +162,16 @@ class Policy:
         _check_whole("max_executions", self.max_executions, least=1)
         _check_whole("max_request", self.max_request, least=1)
         _check_whole("max_response", self.max_response, least=0)
+        for name in _SWITCHES:
+            _check_switch(name, getattr(self, name))
+        _check_texts("keep_headers", self.keep_headers)
+        _check_texts("drop_headers", self.drop_headers)
+        if not isinstance(self.fingerprint, FingerprintRecipe):
+            message = (
+                "fingerprint is a FingerprintRecipe, such as "
+                f"FingerprintRecipe(exclude=('/sent_at',)), not {self.fingerprint!r}."
+            )
+            raise ConfigurationError(message)
         if self.mismatch_status not in (400, 409, 422):
             message = f"mismatch_status is 422, 409 or 400, not {self.mismatch_status}."
             raise ConfigurationError(message)
@@ -188,6 +211,7 @@ _SPANS: Final = (
     "late_for",
     "reconcile_timeout",
 )
+_SWITCHES: Final = ("required", "show_reference")
 _WORDS: Final = (
     ("guarantee", Guarantee),
     ("in_flight", InFlightAnswer),
@@ -230,6 +254,12 @@ def _check_span(name: str, span: timedelta | str) -> None:
             f"{name} is {span}: it must be longer than zero. "
             "Leave it out to get the default."
         )
+        raise ConfigurationError(message)
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        message = f"{name} is True or False, not {value!r}."
         raise ConfigurationError(message)
 
 

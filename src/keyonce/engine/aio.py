@@ -41,7 +41,7 @@ from keyonce.engine.finished import Stored, Unrecorded
 from keyonce.engine.flights import Flights
 from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.outcomes import keep_of
-from keyonce.engine.promised import refusal
+from keyonce.engine.promised import check_async_store, refusal
 from keyonce.engine.steps import StepBook
 from keyonce.engine.together import together
 from keyonce.engine.tokens import fresh_token, jittered
@@ -90,7 +90,12 @@ class AsyncGuard:
         tokens: TokenSource = fresh_token,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Guard work with *store*, repeating what it does not answer for a time."""
+        """Guard work with *store*, repeating what it does not answer for a time.
+
+        Raises:
+            ConfigurationError: it is no store for event loops.
+        """
+        check_async_store(store)
         self._store = store
         self._given = observer or NoObserver()
         self._observer = harmless(self._given)

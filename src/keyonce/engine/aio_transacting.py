@@ -9,9 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keyonce.core.errors import NotCommitted
+from keyonce.core.errors import ConfigurationError, NotCommitted
 from keyonce.engine.current import current_place
-from keyonce.engine.transaction import Ledger, conflict, joining, unclear_commit
+from keyonce.engine.transaction import (
+    ENDED_INSIDE,
+    Ledger,
+    conflict,
+    joining,
+    unclear_commit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable
@@ -87,7 +93,13 @@ class AsyncWorkTransaction:
         command = self._ledger.completion(keep, self._desk.policy.terms)
         self._desk.ending()
         joined = self._store.joined(self._connection)
-        self._ledger.completed(await joined.complete(command))
+        try:
+            record = await joined.complete(command)
+        except ConfigurationError as error:
+            if await self._ended_inside():
+                raise ConfigurationError(ENDED_INSIDE) from error
+            raise
+        self._ledger.completed(record)
 
     async def __aexit__(
         self,
@@ -116,11 +128,23 @@ class AsyncWorkTransaction:
             return
         try:
             self._ledger.check_completed()
-        except NotCommitted:
+        except NotCommitted as without:
+            early = await self._ended_inside()
             await self._undo()
+            if early:
+                raise NotCommitted(ENDED_INSIDE) from without
             raise
         if self.ours:
             await self._commit()
+
+    async def _ended_inside(self) -> bool:
+        """Say whether a transaction that began here is over, as far as can be seen."""
+        if not self.ours:
+            return False
+        try:
+            return not await self._transaction.is_open()
+        except Exception:  # noqa: BLE001 - what came first says more
+            return False
 
     async def _commit(self) -> None:
         try:

@@ -268,6 +268,7 @@ def current_async_work() -> AsyncWork:
     if place is None or not isinstance(place.work, AsyncWork):
         raise ConfigurationError(
             "There is no guarded work in this task. Call this inside a function under "
-            "guard.once or a guarded request; current_work is for threads."
+            "guard.once or a guarded request; current_work is for threads. A request "
+            "without a key is not guarded: Policy(required=True) refuses it."
         )
     return place.work

@@ -105,6 +105,7 @@ class Call:
         *connected*: its first argument is a connection. *rebuild* makes the result
         out of a reference that is kept in its place.
         """
+        _check_makers(name, key=key, scope=scope, fingerprint=fingerprint)
         check_rebuild(name, rebuild, policy)
         self.rebuild = rebuild
         _check(function, name, policy, traits)
@@ -117,6 +118,7 @@ class Call:
         self._codec = codec or codec_of(function)
         self._errors = errors
         self._signature = inspect.signature(function)
+        self._connected = connected
         if connected:
             taken = list(self._signature.parameters.values())[1:]
             self._signature = self._signature.replace(parameters=taken)
@@ -158,7 +160,12 @@ class Call:
             ConfigurationError: the arguments make no key, or no fingerprint, or the
                 call is made from inside the work under its own key.
         """
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            hint = " (the guard gives the connection)" if self._connected else ""
+            message = f"A call of {self.name!r}, {self._signature}{hint}: {error}."
+            raise TypeError(message) from None
         identity = self.identity(args, kwargs)
         if is_inside(identity):
             raise ConfigurationError(
@@ -391,6 +398,25 @@ def _check(
             f"{name!r}: a rollout by stages is for requests and messages. What a "
             "function does under a lease (its steps, its transaction) has no meaning "
             "without one: leave mode out."
+        )
+
+
+def _check_makers(
+    name: str, *, key: object, scope: object, fingerprint: object
+) -> None:
+    if not callable(key):
+        raise ConfigurationError(
+            f"{name!r}: key is a function of the arguments, such as lambda order: "
+            f"order.id, not {key!r}."
+        )
+    if not (isinstance(scope, str) or callable(scope)):
+        raise ConfigurationError(
+            f"{name!r}: scope is a text or a function of the arguments, not {scope!r}."
+        )
+    if fingerprint is not None and not callable(fingerprint):
+        raise ConfigurationError(
+            f"{name!r}: fingerprint is a function of the arguments that gives what has "
+            f"to be equal, not {fingerprint!r}."
         )
 
 

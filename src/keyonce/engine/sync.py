@@ -28,7 +28,7 @@ from keyonce.engine.flights import Flights
 from keyonce.engine.heartbeat import Heartbeat
 from keyonce.engine.once import Once
 from keyonce.engine.outcomes import keep_of
-from keyonce.engine.promised import refusal
+from keyonce.engine.promised import check_store, refusal
 from keyonce.engine.steps import StepBook
 from keyonce.engine.together import together
 from keyonce.engine.tokens import fresh_token, jittered
@@ -78,7 +78,12 @@ class Guard:
         tokens: TokenSource = fresh_token,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Guard work with *store*, repeating what it does not answer for a time."""
+        """Guard work with *store*, repeating what it does not answer for a time.
+
+        Raises:
+            ConfigurationError: it is no store for threads.
+        """
+        check_store(store)
         self._store = store
         self._given = observer or NoObserver()
         self._observer = harmless(self._given)

@@ -8,10 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keyonce.core.errors import NotCommitted
+from keyonce.core.errors import ConfigurationError, NotCommitted
 from keyonce.core.protocols import AfterCommit
 from keyonce.engine.current import current_place
-from keyonce.engine.transaction import Ledger, conflict, joining, unclear_commit
+from keyonce.engine.transaction import (
+    ENDED_INSIDE,
+    Ledger,
+    conflict,
+    joining,
+    unclear_commit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -84,7 +90,13 @@ class WorkTransaction:
         command = self._ledger.completion(keep, self._desk.policy.terms)
         self._desk.ending()
         joined = self._store.joined(self._connection)
-        self._ledger.completed(joined.complete(command))
+        try:
+            record = joined.complete(command)
+        except ConfigurationError as error:
+            if self._ended_inside():
+                raise ConfigurationError(ENDED_INSIDE) from error
+            raise
+        self._ledger.completed(record)
 
     def __exit__(
         self,
@@ -113,11 +125,23 @@ class WorkTransaction:
             return
         try:
             self._ledger.check_completed()
-        except NotCommitted:
+        except NotCommitted as without:
+            early = self._ended_inside()
             self._undo()
+            if early:
+                raise NotCommitted(ENDED_INSIDE) from without
             raise
         if self.ours:
             self._commit()
+
+    def _ended_inside(self) -> bool:
+        """Say whether a transaction that began here is over, as far as can be seen."""
+        if not self.ours:
+            return False
+        try:
+            return not self._transaction.is_open()
+        except Exception:  # noqa: BLE001 - what came first says more
+            return False
 
     def _commit(self) -> None:
         try:

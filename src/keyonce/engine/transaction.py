@@ -21,6 +21,7 @@ from keyonce.core.errors import (
     StoreUnavailable,
 )
 from keyonce.core.guarantee import Guarantee
+from keyonce.core.policy import Policy
 from keyonce.core.states import Status
 from keyonce.engine.commands import CompleteKey, FindKey, ReleaseKey
 from keyonce.engine.finished import Stored
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from keyonce.core.ending import Keep
     from keyonce.core.model import Claimed, Completion, Lease, Record
-    from keyonce.core.policy import Policy, Terms
+    from keyonce.core.policy import Terms
     from keyonce.engine.commands import Command
 
 RUNS: Final = 3  # of a whole transaction that others got into the way of
@@ -130,7 +131,9 @@ class Ledger:
         if self.stage is Stage.NONE:
             raise self.not_open()
         if self.stage is not Stage.OPEN:
-            raise ConfigurationError("The outcome of this work was given already.")
+            raise ConfigurationError(
+                "The outcome of this work was given already: call work.complete() once."
+            )
         if self.reference is not None:
             keep = replace(keep, reference=self.reference)
         command = ending_command(self.lease, keep, terms)
@@ -259,6 +262,15 @@ def check_promise(name: str, policy: Policy, store: Any, *, connected: bool) -> 
         ConfigurationError: the store cannot join transactions, or a connection is
             given for nothing.
     """
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(
+            f"The name of an operation is a text such as 'pay', not {name!r}."
+        )
+    if not isinstance(policy, Policy):
+        raise ConfigurationError(
+            f"{name!r}: policy is a Policy, such as Policy(guarantee='resume'), not "
+            f"{policy!r}."
+        )
     if exact(policy):
         joining(store)
     elif connected:
@@ -267,6 +279,13 @@ def check_promise(name: str, policy: Policy, store: Any, *, connected: bool) -> 
             f"{policy.guarantee}: the transaction around a function is for "
             "exactly-once. Declare that, or leave connection= out."
         )
+
+
+ENDED_INSIDE: Final = (
+    "The transaction of this block was ended inside it, by a commit or rollback of "
+    "its own (also by 'with connection:' of sqlite3). What that committed stays, has "
+    "no outcome, and is done again by a retry. Leave commit and rollback to the block."
+)
 
 
 def not_ours(name: str) -> ConfigurationError:

@@ -210,6 +210,7 @@ def current_work() -> Work:
         raise ConfigurationError(
             "There is no guarded work in this thread. Call this inside a function "
             "under guard.once or a guarded request; on an event loop, "
-            "current_async_work."
+            "current_async_work. A request without a key is not guarded: "
+            "Policy(required=True) refuses it."
         )
     return work

@@ -74,7 +74,20 @@ class Rule:
     pattern: Pattern = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Read the match."""
+        """Read the match.
+
+        Raises:
+            ConfigurationError: it, or the policy, is something else.
+        """
+        if not isinstance(self.match, str):
+            message = f"match is a text such as 'POST /payments', not {self.match!r}."
+            raise ConfigurationError(message)
+        if not isinstance(self.policy, Policy):
+            message = (
+                f"Rule {self.match!r}: its policy is a Policy, such as "
+                f"Policy(guarantee='resume'), not {self.policy!r}."
+            )
+            raise ConfigurationError(message)
         object.__setattr__(self, "pattern", parse_match(self.match))
         check_headers(self.policy)
 

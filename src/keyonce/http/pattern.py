@@ -122,6 +122,12 @@ def _segments(path: str, match: str) -> tuple[str, ...]:
 def _segment(part: str, match: str) -> str:
     if part in {ONE, REST}:
         return part
+    if part.endswith(":path}") or re.search("[<>]", part):
+        message = (
+            f"match {match!r}: {part!r} is a router's way of writing. Any one "
+            "segment is '{name}' or '*' here, and any rest is '**' at the end."
+        )
+        raise ConfigurationError(message)
     if _NAMED(part):
         return ONE
     if re.search(r"[*{}]", part):

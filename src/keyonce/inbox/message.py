@@ -14,7 +14,7 @@ from keyonce.core.model import Attempt, Fingerprint, Identity, StoredResult
 from keyonce.core.netstring import netstring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from keyonce.core.errors import IdempotencyError
     from keyonce.core.model import Lease
@@ -73,6 +73,20 @@ class Message:
             made[PLAIN] = Fingerprint(PLAIN, _digest(self.payload))
         ours = made.get(PLAIN, made[UNSEEN])
         return Attempt(Identity(scope, operation, self.identifier), ours, made.get)
+
+
+def listed(messages: Iterable[Message | str]) -> list[Message]:
+    """Give a batch as messages.
+
+    Raises:
+        ConfigurationError: it is a single message, or a text: that has letters.
+    """
+    if isinstance(messages, str | bytes | Message):
+        raise ConfigurationError(
+            f"receive_many takes a list of messages or ids, not {messages!r}: put it "
+            "into a list, or take receive."
+        )
+    return [each if isinstance(each, Message) else Message(each) for each in messages]
 
 
 def _digest(payload: Any) -> bytes:

@@ -28,7 +28,7 @@ from keyonce.engine.sync import Guard
 from keyonce.engine.watching import harmless
 from keyonce.inbox import flows
 from keyonce.inbox.flows import Asking
-from keyonce.inbox.message import Delivery, Message
+from keyonce.inbox.message import Delivery, Message, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -187,9 +187,9 @@ class Inbox:
         begun: dict[str, Decision | IdempotencyError] = {}
         mine: dict[str, Attempt] = {}
         try:
-            for each in messages:
-                message = each if isinstance(each, Message) else Message(each)
-                line.append(self._approach(message))
+            for message in listed(messages):
+                approach = self._approach(message)
+                line.append(approach)
             askings = flows.firsts(line)
             begun |= self._begin_each(askings, policy)
             for asking in line:

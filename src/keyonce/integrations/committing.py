@@ -218,10 +218,12 @@ def told_status(finished: Finished, status: int) -> int:
     return status
 
 
-def failure_of(error: BaseException | None, *, header: str) -> Failure | None:
+def failure_of(
+    error: BaseException | None, *, header: str, operation: str
+) -> Failure | None:
     """Say what an error of a transaction means for the key and its first caller."""
     if isinstance(error, NotCommitted):
-        log.error("%s", error)
+        log.error("%s: %s", operation, error)
         return Failure(Free("not-committed"), problem=catalogue.not_committed())
     if isinstance(error, CommitUnclear):
         # To release does nothing to what the commit has completed after all.

@@ -324,7 +324,9 @@ class Visit:
     def transaction_failed(self, error: BaseException | None) -> Failure | None:
         """Say what an error of the work's transaction means, if it is one."""
         self.never_committed = isinstance(error, NotCommitted)
-        return failure_of(error, header=self._gateway.dialect.key_header)
+        where = self.rule.label if self.identity is None else self.identity.operation
+        header = self._gateway.dialect.key_header
+        return failure_of(error, header=header, operation=where)
 
     def failed(self, error: IdempotencyError) -> None:
         """Remember what the store said that did not serve this attempt."""

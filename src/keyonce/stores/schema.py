@@ -143,7 +143,8 @@ def require_ready(found: Outlook) -> None:
         raise ConfigurationError(
             f"The schema of {found.place} {stands}, and this keyonce needs version "
             f"{found.to_run[-1].version}: run 'keyonce migrate' as a user who may "
-            "change tables."
+            "change tables. Where Alembic makes the tables, its migration ends with "
+            "finish_tables(op.get_bind())."
         )
 
 

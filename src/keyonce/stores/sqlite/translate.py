@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _MEANING: Final = {
-    sqlite3.SQLITE_BUSY: "another program holds its write lock for too long",
+    sqlite3.SQLITE_BUSY: (
+        "its write lock is held for too long, by another program or by an open "
+        "transaction of this one, perhaps around this very call"
+    ),
     sqlite3.SQLITE_LOCKED: "another connection holds a lock for too long",
     sqlite3.SQLITE_FULL: "the disk is full; make room and try again",
     sqlite3.SQLITE_READONLY: (
