@@ -11,6 +11,7 @@ from datetime import timedelta
 import flask
 import httpx2
 import pytest
+import werkzeug.test
 from fastapi import FastAPI, HTTPException
 from starlette.responses import JSONResponse
 
@@ -29,6 +30,7 @@ from keyonce.core.model import Query
 from keyonce.core.states import Status
 from keyonce.integrations import asgi, wsgi
 from keyonce.stores.memory import AsyncMemoryStore, MemoryStore
+from keyonce.testing.faults import AsyncFaultyStore, Fault, FaultPlan, FaultyStore
 
 RULES = [
     Rule("POST /**", Policy(guarantee=Guarantee.RESUME, lease=timedelta(seconds=30)))
@@ -39,6 +41,10 @@ HEADERS = {"Idempotency-Key": "order-1"}
 
 class Shop:
     """An application whose handler is the test's; asked as a client does."""
+
+    rules = RULES
+    headers = HEADERS
+    faults = ()
 
     def __init__(self):
         self.memory = MemoryStore()
@@ -62,16 +68,18 @@ class AsgiShop(Shop):
         app.add_exception_handler(KeyError, _caught)
         app.add_middleware(
             asgi.IdempotencyMiddleware,
-            store=AsyncMemoryStore(self.memory),
+            store=AsyncFaultyStore(
+                AsyncMemoryStore(self.memory), FaultPlan(*self.faults)
+            ),
             scope=shared("everyone"),
-            rules=RULES,
+            rules=self.rules,
         )
         return asyncio.run(self._asked(app))
 
     async def _asked(self, app):
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://t") as http:
-            answer = await http.post("/orders", headers=HEADERS)
+            answer = await http.post("/orders", headers=self.headers)
         return answer.status_code, answer.json()
 
 
@@ -96,11 +104,14 @@ class WsgiShop(Shop):
 
         site.add_url_rule("/orders", view_func=view, methods=["POST"])
         guarded = wsgi.IdempotencyMiddleware(
-            site.wsgi_app, store=self.memory, scope=shared("everyone"), rules=RULES
+            site.wsgi_app,
+            store=FaultyStore(self.memory, FaultPlan(*self.faults)),
+            scope=shared("everyone"),
+            rules=self.rules,
         )
         site.wsgi_app = guarded  # type: ignore[method-assign]
         try:
-            answer = site.test_client().post("/orders", headers=HEADERS)
+            answer = site.test_client().post("/orders", headers=self.headers)
         finally:
             guarded.close()
         return answer.status_code, json.loads(answer.data)
@@ -133,6 +144,53 @@ def test_steps_of_a_request_are_not_repeated(shop):
     assert (201, ["held", 2]) == shop.ask(lambda: handler(fails=False))
     assert ["held"] == shop.done
     assert 1 == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("policy", "headers"),
+    [
+        ({}, {}),
+        ({"mode": "off"}, HEADERS),
+        ({"mode": "observe"}, HEADERS),
+        ({"mode": "validate"}, HEADERS),
+        ({"on_store_down": "proceed"}, HEADERS),
+    ],
+    ids=["without a key", "off", "observe", "validate", "without a store"],
+)
+def test_where_nobody_guards_the_same_handler_works_each_time(shop, policy, headers):
+    def handler():
+        work = current_work()
+        held = work.step(CHARGE, shop.act, "held")
+        work.reference("hold-1")
+        return [held, work.execution, len(work.downstream_key("charge")) > 0]
+
+    shop.rules = [Rule("POST /**", Policy(guarantee=Guarantee.RESUME, **policy))]
+    shop.headers = headers
+    if "on_store_down" in policy:
+        shop.faults = [Fault(verb="claim", times=None)]
+
+    asked = [shop.ask(handler), shop.ask(handler)]
+
+    assert [(201, ["held", 1, True])] * 2 == asked
+    assert ["held", "held"] == shop.done
+
+
+def test_a_wsgi_app_that_works_while_it_is_sent_works_where_nobody_guards():
+    done = []
+
+    def app(_environ, start_response):
+        done.append(current_work().step("hold", lambda: "held"))
+        start_response("201 Created", [])
+        yield b"held"
+
+    guarded = wsgi.IdempotencyMiddleware(
+        app, store="memory://", scope=shared("everyone"), rules=RULES
+    )
+    answer = werkzeug.test.Client(guarded).post("/orders")
+    guarded.close()
+
+    assert (201, b"held") == (answer.status_code, answer.data)
+    assert ["held"] == done
 
 
 def test_a_step_that_is_not_safe_and_fails_parks_the_key(shop):

@@ -28,6 +28,7 @@ from keyonce.integrations.asgi_request import (
     whole_body,
 )
 from keyonce.integrations.asgi_response import write_response
+from keyonce.integrations.asgi_unguarded import Unguarded
 from keyonce.integrations.committing import Terms, is_exact
 from keyonce.integrations.failure import ReadFailure, unread
 from keyonce.integrations.fitness import AsyncFitness, check_at_start
@@ -320,11 +321,12 @@ class IdempotencyMiddleware:
     def unguarded(self, rule: Rule, head: RequestHead) -> ASGIApp:
         """Give the app for a request under *rule* that nobody guards.
 
-        Handlers that commit their outcome find the same words there.
+        Handlers that take steps or commit their outcome find the same words there.
         """
-        if not is_exact(rule):
+        if self.behind_proxy:
             return self.app
-        return Unrecorded(self.app, self.store, self.terms(rule, head, recorded=False))
+        kind = Unrecorded if is_exact(rule) else Unguarded
+        return kind(self.app, self.store, self.terms(rule, head, recorded=False))
 
     def gate(self) -> asyncio.Semaphore:
         """Let only a few large bodies into memory at once."""

@@ -271,7 +271,9 @@ class Exchange:
 
     def _app(self, incoming: Incoming) -> ASGIApp:
         app, work, terms = self._middleware.app, self._work_on, self._terms
-        if work is None or terms is None or not is_exact(terms.rule):
+        if work is None or terms is None:
+            return self._middleware.unguarded(self._visit.rule, self._visit.head)
+        if not is_exact(terms.rule):
             return app
         return Committing(app, terms, work, incoming.again)
 

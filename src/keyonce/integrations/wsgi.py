@@ -38,6 +38,7 @@ from keyonce.integrations.wsgi_request import (
     head_of,
     whole_body,
 )
+from keyonce.integrations.wsgi_unguarded import Unguarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -271,11 +272,10 @@ class IdempotencyMiddleware:
     def unguarded(self, rule: Rule, head: RequestHead) -> WSGIApplication:
         """Give the app for a request under *rule* that nobody guards.
 
-        Handlers that commit their outcome find the same words there.
+        Handlers that take steps or commit their outcome find the same words there.
         """
-        if not is_exact(rule):
-            return self.app
-        return Unrecorded(self.app, self.store, self.terms(rule, head, recorded=False))
+        kind = Unrecorded if is_exact(rule) else Unguarded
+        return kind(self.app, self.store, self.terms(rule, head, recorded=False))
 
     def may_replay(self, head: RequestHead, record: Record) -> bool:
         """Ask the author whether the caller of *head* may have *record*'s answer."""

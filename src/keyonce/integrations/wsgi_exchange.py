@@ -121,7 +121,8 @@ class Exchange:
             problem = catalogue.store_unavailable()
             return self._refuse(problem, Outcome.STORE_UNAVAILABLE)
         self._visit.ended(Outcome.UNPROTECTED)
-        unprotected = Unprotected(self._middleware, self._start_response)
+        app = self._middleware.unguarded(self._visit.rule, self._visit.head)
+        unprotected = Unprotected(self._middleware, app, self._start_response)
         return unprotected.run(self._environ, body)
 
 

@@ -25,7 +25,7 @@ from keyonce.integrations.wsgi_response import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from keyonce.http.messages import Body, Response
     from keyonce.integrations.wsgi import IdempotencyMiddleware
@@ -36,10 +36,14 @@ class Unprotected:
     """One run of the app that a retry would repeat."""
 
     def __init__(
-        self, middleware: IdempotencyMiddleware, start_response: StartResponse
+        self,
+        middleware: IdempotencyMiddleware,
+        app: WSGIApplication,
+        start_response: StartResponse,
     ) -> None:
-        """Answer through the server's *start_response*."""
+        """Have *app* answer through the server's *start_response*."""
         self._middleware = middleware
+        self._app = app
         self._server = start_response
         self._server_write: Write | None = None
         self._head: tuple[str, list[tuple[str, str]]] | None = None
@@ -60,7 +64,7 @@ class Unprotected:
         return Answer(pieces, lambda: self._close(body))
 
     def _begun(self, environ: WSGIEnvironment) -> Iterator[bytes]:
-        self._result = self._middleware.app(environ, self._start_response)
+        self._result = self._app(environ, self._start_response)
         pieces = iter(self._result)
         first = next((piece for piece in pieces if piece), b"")
         self._send_head()
