@@ -158,6 +158,7 @@ class Handle:
         return Note(self.identity, self._lease.owner, frame, number=number)
 
     def _check_reference(self, text: str) -> None:
+        self.ledger.check_reference()
         if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_REFERENCE:
             raise ConfigurationError(
                 "A reference is a text of 1 to "

@@ -50,6 +50,11 @@ class Conflict(SafeToRetry):
     """Other transactions got in the way of this one, and all of it is undone."""
 
 
+def vouches(error: BaseException) -> bool:
+    """Whether an author says by *error* that nothing happened, in no step either."""
+    return isinstance(error, SafeToRetry) and not isinstance(error, Conflict)
+
+
 class CommitUnclear(OutcomeUnknown):
     """Nobody can say whether a commit took effect; the next attempt finds out."""
 
@@ -119,6 +124,24 @@ class Ledger:
                 f"Step {name!r} was taken inside a transaction: it would be recorded "
                 "although the transaction may be undone. Take it before, or do its "
                 "work as part of the transaction."
+            )
+        if self.stage is Stage.COMMITTED:
+            raise ConfigurationError(
+                f"Step {name!r} was taken after the commit, which has closed the record: "
+                "nothing could be noted of it, and no retry would take it. Take it "
+                "before the transaction."
+            )
+
+    def check_reference(self) -> None:
+        """Refuse a reference that comes too late for the record.
+
+        Raises:
+            ConfigurationError: the outcome is committed.
+        """
+        if self.stage is Stage.COMMITTED:
+            raise ConfigurationError(
+                "The outcome is committed, and its record closed: call "
+                "work.reference() before work.complete()."
             )
 
     def completion(self, keep: Keep, terms: Terms) -> Completion:

@@ -40,6 +40,7 @@ from keyonce.engine.current import is_inside
 from keyonce.engine.finished import Lost
 from keyonce.engine.flows import ending_command
 from keyonce.engine.results import JsonCodec
+from keyonce.engine.transaction import vouches
 from keyonce.inbox.message import NOTHING_KEPT, Delivery
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class Desk:
 
         *unclear*: a step that is not safe to repeat had begun.
         """
-        if isinstance(error, SafeToRetry):
+        if isinstance(error, SafeToRetry) and (vouches(error) or not unclear):
             return Free("safe-to-retry")
         if isinstance(error, TransactionEnded):
             return Park("transaction-ended")

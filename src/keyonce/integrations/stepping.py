@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from keyonce.core.ending import Keep, Park
 from keyonce.core.errors import OutcomeUnknown, SafeToRetry, StepsChanged
-from keyonce.engine.transaction import CommitUnclear
+from keyonce.engine.transaction import CommitUnclear, vouches
 from keyonce.http.ending import raised
 from keyonce.http.steer import Steered
 from keyonce.integrations.failure import Failure
@@ -36,7 +36,9 @@ def failed(
     failure: Failure, work: Handle | None, error: BaseException | None
 ) -> Failure:
     """Give *failure*, or park the key where its outcome is unknown by a step."""
-    if work is None or isinstance(error, SafeToRetry | CommitUnclear):
+    if work is None or (error is not None and vouches(error)):
+        return failure
+    if isinstance(error, SafeToRetry | CommitUnclear) and not work.unclear:
         return failure
     if isinstance(error, OutcomeUnknown) and failure.status == _FAILED:
         return Failure(_PARK, status=_CONFLICT)  # not an upstream's, which has its own
