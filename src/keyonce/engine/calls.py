@@ -44,6 +44,7 @@ from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Attempt, Claimed, Fingerprint, Identity, StoredResult
 from keyonce.core.netstring import netstring
 from keyonce.core.policy import InFlightAnswer, OnStoreDown
+from keyonce.core.protocols import EndedInside
 from keyonce.core.rollout import Rollout
 from keyonce.engine.current import is_inside
 from keyonce.engine.flows import NOBODY, compare
@@ -154,7 +155,7 @@ class Call:
         key = made if isinstance(made, str) else "" if made is None else str(made)
         if not isinstance(made, str) and _is_of_this_process(made, key):
             raise ConfigurationError(
-                f"The key of {self.name!r} was made of a {type(made).__name__}, which "
+                f"The key of {self.name!r} is of type {type(made).__name__}, which "
                 "reads otherwise in every process, so that no retry would find it. "
                 "Give a text or a number out of the arguments, such as order.id."
             )
@@ -254,6 +255,8 @@ class Call:
         """
         if isinstance(error, SafeToRetry) and (vouches(error) or not unclear):
             return Free("safe-to-retry")
+        if isinstance(error, EndedInside):
+            return Park("transaction-ended")
         if self.policy.guarantee is Guarantee.EXACTLY_ONCE and not isinstance(
             error, self._errors
         ):

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keyonce.core.errors import NotCommitted
-from keyonce.core.protocols import AfterCommit
+from keyonce.core.protocols import AfterCommit, EndedInside
 from keyonce.engine.current import current_place
-from keyonce.engine.transaction import Ledger, conflict, joining, unclear_commit
+from keyonce.engine.transaction import (
+    Ledger,
+    Stage,
+    conflict,
+    ended_early,
+    joining,
+    outcome_of_ended,
+    unclear_commit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -79,8 +87,15 @@ class WorkTransaction:
     def complete(
         self, value: Any, status: int | None, headers: Iterable[tuple[str, str]]
     ) -> None:
-        """Put the outcome into the transaction."""
+        """Put the outcome into the transaction.
+
+        Raises:
+            ConfigurationError: it was ended inside the block.
+        """
         keep = self._desk.keep(value, status, headers)
+        begun = self.ours and self._ledger.stage is Stage.OPEN
+        if begun and not self._transaction.is_open():
+            raise ended_early()
         command = self._ledger.completion(keep, self._desk.policy.terms)
         self._desk.ending()
         joined = self._store.joined(self._connection)
@@ -107,6 +122,8 @@ class WorkTransaction:
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
+            if isinstance(error, EndedInside):
+                self._ledger.failure = error  # whatever a framework makes of it
             self._undo()
             if self._transaction.repeats(error):
                 raise conflict(undone=self.ours) from error
@@ -134,12 +151,13 @@ class WorkTransaction:
 
     def _failed(self, error: BaseException) -> None:
         """Find out what came of a commit that failed; return when it took effect."""
-        lease = self._ledger.lease
+        lease, ended = self._ledger.lease, isinstance(error, EndedInside)
+        look = outcome_of_ended if ended else unclear_commit
         self._undo()  # whatever is still open would be in the way
         if self._transaction.repeats(error):
             raise conflict() from error
         record: Record | None = self._desk.look(
-            lambda give_up_at: unclear_commit(lease, give_up_at)
+            lambda give_up_at: look(lease, give_up_at)
         )
         if record is None:
             raise error

@@ -21,6 +21,7 @@ from keyonce.core.errors import (
     StoreUnavailable,
 )
 from keyonce.core.guarantee import Guarantee
+from keyonce.core.protocols import EndedInside
 from keyonce.core.states import Status
 from keyonce.engine.commands import CompleteKey, FindKey, ReleaseKey
 from keyonce.engine.finished import Stored
@@ -127,9 +128,9 @@ class Ledger:
             )
         if self.stage is Stage.COMMITTED:
             raise ConfigurationError(
-                f"Step {name!r} was taken after the commit, which has closed the record: "
-                "nothing could be noted of it, and no retry would take it. Take it "
-                "before the transaction."
+                f"Step {name!r} was taken after the commit, which has closed the "
+                "record: nothing could be noted of it, and no retry would take it. "
+                "Take it before the transaction."
             )
 
     def check_reference(self) -> None:
@@ -233,6 +234,19 @@ def unclear_commit(
     return record
 
 
+def outcome_of_ended(
+    lease: Lease, give_up_at: float
+) -> Generator[Command, Any, Record | None]:
+    """Look whether a transaction that was ended inside its block was committed.
+
+    None as well where the store does not answer: nothing is freed by that.
+    """
+    try:
+        return (yield from _own_outcome(lease, give_up_at))
+    except StoreUnavailable:
+        return None
+
+
 def owners_commit(
     lease: Lease, give_up_at: float
 ) -> Generator[Command, Any, Record | None]:
@@ -305,6 +319,15 @@ def commit_unclear() -> CommitUnclear:
     return CommitUnclear(
         "The commit failed and the store does not answer, so that nobody can say "
         "whether it took effect. The next attempt will find out."
+    )
+
+
+def ended_early() -> EndedInside:
+    """Say that commit or rollback was called before there was an outcome."""
+    return EndedInside(
+        "The transaction was ended inside its block, before work.complete(): nobody "
+        "can say what was committed, and the work is not run again. Leave commit and "
+        "rollback to the block; raise where all is to be undone."
     )
 
 

@@ -33,6 +33,7 @@ from keyonce.core.errors import (
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import StoredResult
 from keyonce.core.policy import Policy
+from keyonce.core.protocols import EndedInside
 from keyonce.core.rollout import Stage
 from keyonce.core.states import Status
 from keyonce.engine.commands import CompleteKey
@@ -74,7 +75,7 @@ class Gate(NamedTuple):
     looks_first: bool = False  # a record that exists is honoured
 
 
-class TransactionEnded(ConfigurationError):
+class TransactionEnded(EndedInside):
     """The transaction was ended inside the block, and the message not recorded."""
 
 
@@ -232,7 +233,7 @@ class Desk:
         """
         if isinstance(error, SafeToRetry) and (vouches(error) or not unclear):
             return Free("safe-to-retry")
-        if isinstance(error, TransactionEnded):
+        if isinstance(error, EndedInside):
             return Park("transaction-ended")
         exactly = lease.guarantee is Guarantee.EXACTLY_ONCE
         if unclear or (isinstance(error, OutcomeUnknown) and not exactly):

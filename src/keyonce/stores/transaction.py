@@ -6,8 +6,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keyonce.core.protocols import EndedInside
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+
+def ended_inside() -> EndedInside:
+    """Say that there is nothing to commit any more, where something was begun."""
+    return EndedInside(
+        "The transaction was ended inside its block, and its outcome was not "
+        "committed: nobody can say what else was, and the work is not run again. Leave "
+        "commit and rollback to the block; raise where all is to be undone."
+    )
+
+
+def _root(given: Any) -> Any:
+    """Give the transaction that a ``Connection`` or ``Session``, scoped or not, is in.
+
+    Those for event loops have the other kind behind them, and may give each time
+    another handle on the same.
+    """
+    session = given.registry() if hasattr(given, "registry") else given
+    for behind in ("sync_session", "sync_connection"):
+        session = getattr(session, behind, session)
+    return session.get_transaction()
 
 
 class CoreTransaction:
@@ -21,6 +44,7 @@ class CoreTransaction:
     ) -> None:
         """Begin and end on *given*; *begun* is called when a transaction is new."""
         self._given = given
+        self._mine: Any = None
         self._begun = begun
         self.repeats = repeats
 
@@ -29,10 +53,13 @@ class CoreTransaction:
 
     def begin(self) -> None:
         self._given.begin()
+        self._mine = _root(self._given)
         if self._begun is not None:
             self._begun(self._given)
 
     def commit(self) -> None:
+        if _root(self._given) is not self._mine:
+            raise ended_inside()
         self._given.commit()
 
     def rollback(self) -> None:
@@ -50,6 +77,7 @@ class AsyncCoreTransaction:
     ) -> None:
         """Begin and end on *given*; *begun* is called when a transaction is new."""
         self._given = given
+        self._mine: Any = None
         self._begun = begun
         self.repeats = repeats
 
@@ -59,10 +87,13 @@ class AsyncCoreTransaction:
     async def begin(self) -> None:
         # A scoped session's ``begin`` gives what has to be awaited as well.
         await self._given.begin()
+        self._mine = _root(self._given)
         if self._begun is not None:
             await self._begun(self._given)
 
     async def commit(self) -> None:
+        if _root(self._given) is not self._mine:
+            raise ended_inside()
         await self._given.commit()
 
     async def rollback(self) -> None:
