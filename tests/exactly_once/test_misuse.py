@@ -17,6 +17,7 @@ from keyonce.core.errors import (
     OutcomeUnknown,
     ResultNotEncodable,
     SafeToRetry,
+    StepsChanged,
 )
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Identity
@@ -189,6 +190,35 @@ def test_a_step_of_unclear_end_is_not_taken_again(guard, connect, then):
             ordered(guard, place)
 
     assert [1] == charges
+
+
+def test_no_outcome_is_committed_over_a_step_of_unclear_end(guard, connect, path):
+    charges, place = charging(committed(connect, lambda _: None))
+
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            ordered(guard, place)
+
+    assert [1] == charges
+    assert 0 == orders(path)
+
+
+def test_no_outcome_is_committed_without_the_steps_of_before(guard, connect, path):
+    runs = []
+
+    def place():
+        runs.append(1)
+        if len(runs) == 1:
+            current_work().step("hold", lambda: 1)
+            raise SafeToRetry
+        committed(connect, lambda _: None)()
+
+    with pytest.raises(SafeToRetry):
+        ordered(guard, place)
+    with pytest.raises(StepsChanged, match="hold"):
+        ordered(guard, place)
+
+    assert 0 == orders(path)
 
 
 def test_a_transaction_inside_a_step_is_refused(guard, connect):

@@ -27,10 +27,10 @@ def _root(given: Any) -> Any:
     Those for event loops have the other kind behind them, and may give each time
     another handle on the same.
     """
-    session = given.registry() if hasattr(given, "registry") else given
+    plain = given.registry() if hasattr(given, "registry") else given
     for behind in ("sync_session", "sync_connection"):
-        session = getattr(session, behind, session)
-    return session.get_transaction()
+        plain = getattr(plain, behind, plain)
+    return None if plain is None else plain.get_transaction()  # None: it is closed
 
 
 class CoreTransaction:
