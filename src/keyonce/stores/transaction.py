@@ -21,16 +21,20 @@ def ended_inside() -> EndedInside:
     )
 
 
+def session_of(given: Any) -> Any:
+    """Give the session behind a scoped one, which knows of no transaction itself."""
+    return given.registry() if hasattr(given, "registry") else given
+
+
 def _root(given: Any) -> Any:
-    """Give the transaction that a ``Connection`` or ``Session``, scoped or not, is in.
+    """Give the transaction that a ``Connection`` or ``Session`` is in.
 
     Those for event loops have the other kind behind them, and may give each time
-    another handle on the same.
+    another handle on the same. None where it is closed.
     """
-    plain = given.registry() if hasattr(given, "registry") else given
     for behind in ("sync_session", "sync_connection"):
-        plain = getattr(plain, behind, plain)
-    return None if plain is None else plain.get_transaction()  # None: it is closed
+        given = getattr(given, behind, given)
+    return None if given is None else given.get_transaction()
 
 
 class CoreTransaction:
@@ -43,7 +47,7 @@ class CoreTransaction:
         begun: Callable[[Any], None] | None = None,
     ) -> None:
         """Begin and end on *given*; *begun* is called when a transaction is new."""
-        self._given = given
+        self._given = session_of(given)
         self._mine: Any = None
         self._begun = begun
         self.repeats = repeats
@@ -76,7 +80,7 @@ class AsyncCoreTransaction:
         begun: Callable[[Any], Awaitable[None]] | None = None,
     ) -> None:
         """Begin and end on *given*; *begun* is called when a transaction is new."""
-        self._given = given
+        self._given = session_of(given)
         self._mine: Any = None
         self._begun = begun
         self.repeats = repeats
@@ -85,7 +89,6 @@ class AsyncCoreTransaction:
         return bool(self._given.in_transaction())
 
     async def begin(self) -> None:
-        # A scoped session's ``begin`` gives what has to be awaited as well.
         await self._given.begin()
         self._mine = _root(self._given)
         if self._begun is not None:
