@@ -99,6 +99,57 @@ def counting(raises=None):
     return runs, working(do)
 
 
+class Order:
+    def number(self):
+        return 1
+
+
+async def later(_order):
+    return "order-1"
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        "key",
+        [
+            later,
+            lambda order: order,
+            lambda order: order.number,
+            lambda order: ("order", order),
+            lambda order: {"a", "b"},
+        ],
+        ids=["coroutine", "object", "method", "tuple", "set"],
+    )
+    @pytest.mark.filterwarnings("ignore:coroutine")
+    def test_what_reads_otherwise_in_every_process_is_refused(self, place, key):
+        runs, work = counting()
+        pay = place.once(work, key=key, fingerprint=lambda order: 1)
+
+        with pytest.raises(ConfigurationError, match="no retry would find it"):
+            pay(Order())
+
+        assert [] == runs
+
+    @pytest.mark.parametrize("key", [7, UUID(int=7), Decimal("7.0"), ("a", 7)])
+    def test_what_has_a_lasting_text_is_fine(self, place, key):
+        runs, work = counting()
+        pay = place.once(work, key=lambda order: key)
+
+        pay("order-1")
+        pay("order-1")
+
+        assert ["order-1"] == runs
+
+    def test_a_scope_that_is_no_text_is_refused(self, place):
+        runs, work = counting()
+        pay = place.once(work, scope=lambda order: None)
+
+        with pytest.raises(ConfigurationError, match="id of a tenant"):
+            pay("order-1")
+
+        assert [] == runs
+
+
 class TestResults:
     @pytest.mark.parametrize("policy", GUARANTEES, ids=lambda p: str(p.guarantee))
     def test_the_first_call_and_every_later_one_get_the_same(self, place, policy):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -14,14 +14,18 @@ from keyonce.core.errors import (
     ConfigurationError,
     LeaseLost,
     NotCommitted,
+    OutcomeUnknown,
     ResultNotEncodable,
     SafeToRetry,
+    StepsChanged,
 )
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Identity
 from keyonce.core.policy import Policy
 from keyonce.core.states import Status
+from keyonce.engine.steps import StepRule
 from keyonce.engine.sync import Guard
+from keyonce.engine.transaction import Conflict
 from keyonce.engine.work import current_work
 from keyonce.stores.memory import MemoryStore
 from keyonce.stores.sqlite import SQLiteStore
@@ -120,6 +124,101 @@ def test_a_step_inside_a_transaction_is_refused(guard, connect):
 
     with pytest.raises(ConfigurationError, match="'charge' was taken inside"):
         ordered(guard, place, connection=connect)
+
+
+def committed(connect, after):
+    """Make work that commits, and then does *after*."""
+
+    def place():
+        work = current_work()
+        with connect() as connection, work.transaction(connection):
+            connection.execute(EFFECT)
+            work.complete("placed")
+        after(work)
+
+    return place
+
+
+def test_a_step_after_the_commit_is_refused_before_it_runs(guard, connect, path):
+    sent = []
+    place = committed(connect, lambda work: work.step("mail", lambda: sent.append(1)))
+
+    with pytest.raises(ConfigurationError, match="'mail' was taken after the commit"):
+        ordered(guard, place)
+
+    assert "placed" == ordered(guard, place)
+    assert [] == sent
+    assert 1 == orders(path)
+
+
+def test_a_reference_after_the_commit_is_refused(guard, connect):
+    place = committed(connect, lambda work: work.reference("ch_1"))
+
+    with pytest.raises(ConfigurationError, match=r"before work\.complete"):
+        ordered(guard, place)
+
+
+def charging(then):
+    """Make a step that is not safe and has no known end, and do *then* after it."""
+    charges = []
+
+    def charge():
+        charges.append(1)
+        raise TimeoutError
+
+    def place():
+        with suppress(TimeoutError):
+            current_work().step(StepRule("charge", safe=False), charge)
+        then()
+
+    return charges, place
+
+
+@pytest.mark.parametrize("then", ["nothing", "a conflict"])
+def test_a_step_of_unclear_end_is_not_taken_again(guard, connect, then):
+    def busy():
+        with connect() as connection, current_work().transaction(connection):
+            raise Conflict
+
+    charges, place = charging(busy if then == "a conflict" else lambda: None)
+    raised = SafeToRetry if then == "a conflict" else NotCommitted
+
+    with pytest.raises(raised):
+        ordered(guard, place)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            ordered(guard, place)
+
+    assert [1] == charges
+
+
+def test_no_outcome_is_committed_over_a_step_of_unclear_end(guard, connect, path):
+    charges, place = charging(committed(connect, lambda _: None))
+
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            ordered(guard, place)
+
+    assert [1] == charges
+    assert 0 == orders(path)
+
+
+def test_no_outcome_is_committed_without_the_steps_of_before(guard, connect, path):
+    runs = []
+
+    def place():
+        runs.append(1)
+        if len(runs) == 1:
+            current_work().step("hold", lambda: 1)
+            raise SafeToRetry
+        committed(connect, lambda _: None)()
+
+    with pytest.raises(SafeToRetry):
+        ordered(guard, place)
+    with pytest.raises(StepsChanged, match="hold"):
+        ordered(guard, place)
+
+    assert 0 == orders(path)
 
 
 def test_a_transaction_inside_a_step_is_refused(guard, connect):

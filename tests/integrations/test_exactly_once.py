@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, closing, contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -270,6 +271,50 @@ class TestFastAPI:
 
         assert {201} == {answer.status_code for answer in answers}
         assert 8 == orders(path)
+
+    @pytest.mark.parametrize("status", [201, 402])
+    async def test_a_connection_is_left_where_it_was_entered(
+        self, path, connect, status, caplog
+    ):
+        app, mine = FastAPI(), ContextVar[Any]("mine")
+
+        @asynccontextmanager
+        async def connecting():
+            with connect() as connection:
+                token = mine.set(connection)
+                try:
+                    yield connection
+                finally:
+                    mine.reset(token)
+
+        @app.post("/orders", status_code=status)
+        async def order():
+            mine.get().execute(EFFECT)
+            return {"id": 1}
+
+        answers = await self.ask(app, path, connect, connection=connecting)
+
+        assert [(status, {"id": 1})] * 2 == answers
+        assert (status == 201) == orders(path)
+        assert [] == caplog.records
+
+    async def test_whoever_commits_before_the_outcome_runs_once(self, path, connect):
+        app = FastAPI()
+
+        @app.post("/orders")
+        async def order():
+            work = current_async_work()
+            with connect() as connection:
+                async with work.transaction(connection):
+                    connection.execute(EFFECT)
+                    connection.commit()
+                    await work.complete({"id": 1})
+
+        answers = await self.ask(app, path, connect, times=3)
+
+        assert ["outcome-unknown"] * 3 == [told["code"] for _, told in answers]
+        assert [500, 409, 409] == [status for status, _ in answers]
+        assert 1 == orders(path)
 
     async def test_a_rebuild_may_be_a_coroutine(self, path, connect):
         app = FastAPI()

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from keyonce.core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -255,6 +257,10 @@ class Joined(Protocol):
         Gives the record as it now is, or None when it is gone. Only when it is
         COMPLETED with that owner may the caller commit; else it rolls back.
         """
+
+
+class EndedInside(ConfigurationError):
+    """A transaction was ended by others than whoever began it, and not as agreed."""
 
 
 class AfterCommit(Exception):

@@ -9,13 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keyonce.core.errors import ConfigurationError, NotCommitted
+from keyonce.core.errors import NotCommitted
+from keyonce.core.protocols import EndedInside
 from keyonce.engine.current import current_place
 from keyonce.engine.transaction import (
-    ENDED_INSIDE,
     Ledger,
+    Stage,
     conflict,
+    ended_early,
     joining,
+    outcome_of_ended,
     unclear_commit,
 )
 
@@ -88,18 +91,19 @@ class AsyncWorkTransaction:
     async def complete(
         self, value: Any, status: int | None, headers: Iterable[tuple[str, str]]
     ) -> None:
-        """Put the outcome into the transaction."""
+        """Put the outcome into the transaction.
+
+        Raises:
+            ConfigurationError: it was ended inside the block.
+        """
         keep = self._desk.keep(value, status, headers)
+        begun = self.ours and self._ledger.stage is Stage.OPEN
+        if begun and not await self._transaction.is_open():
+            raise ended_early()
         command = self._ledger.completion(keep, self._desk.policy.terms)
         self._desk.ending()
         joined = self._store.joined(self._connection)
-        try:
-            record = await joined.complete(command)
-        except ConfigurationError as error:
-            if await self._ended_inside():
-                raise ConfigurationError(ENDED_INSIDE) from error
-            raise
-        self._ledger.completed(record)
+        self._ledger.completed(await joined.complete(command))
 
     async def __aexit__(
         self,
@@ -111,6 +115,7 @@ class AsyncWorkTransaction:
 
         Raises:
             NotCommitted: there is no outcome; nothing was committed.
+            ConfigurationError: it was ended inside the block.
             SafeToRetry: others got in the way; all is undone.
             OutcomeUnknown: nobody can say whether the commit took effect.
         """
@@ -122,6 +127,8 @@ class AsyncWorkTransaction:
 
     async def _end(self, error: BaseException | None) -> None:
         if error is not None:
+            if isinstance(error, EndedInside):
+                self._ledger.failure = error  # whatever a framework makes of it
             await self._undo()
             if self._transaction.repeats(error):
                 raise conflict(undone=self.ours) from error
@@ -129,22 +136,13 @@ class AsyncWorkTransaction:
         try:
             self._ledger.check_completed()
         except NotCommitted as without:
-            early = await self._ended_inside()
+            early = self.ours and not await self._transaction.is_open()
             await self._undo()
             if early:
-                raise NotCommitted(ENDED_INSIDE) from without
+                raise ended_early() from without
             raise
         if self.ours:
             await self._commit()
-
-    async def _ended_inside(self) -> bool:
-        """Say whether a transaction that began here is over, as far as can be seen."""
-        if not self.ours:
-            return False
-        try:
-            return not await self._transaction.is_open()
-        except Exception:  # noqa: BLE001 - what came first says more
-            return False
 
     async def _commit(self) -> None:
         try:
@@ -158,12 +156,13 @@ class AsyncWorkTransaction:
 
     async def _failed(self, error: BaseException) -> None:
         """Find out what came of a commit that failed; return when it took effect."""
-        lease = self._ledger.lease
+        lease, ended = self._ledger.lease, isinstance(error, EndedInside)
+        look = outcome_of_ended if ended else unclear_commit
         await self._undo()  # whatever is still open would be in the way
         if self._transaction.repeats(error):
             raise conflict() from error
         record: Record | None = await uninterrupted(
-            self._desk.look(lambda give_up_at: unclear_commit(lease, give_up_at))
+            self._desk.look(lambda give_up_at: look(lease, give_up_at))
         )
         if record is None:
             raise error

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import sys
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -43,6 +44,7 @@ from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import Attempt, Claimed, Fingerprint, Identity, StoredResult
 from keyonce.core.netstring import netstring
 from keyonce.core.policy import InFlightAnswer, OnStoreDown
+from keyonce.core.protocols import EndedInside
 from keyonce.core.rollout import Rollout
 from keyonce.engine.current import is_inside
 from keyonce.engine.flows import NOBODY, compare
@@ -56,6 +58,7 @@ from keyonce.engine.outcomes import (
 from keyonce.engine.raised import error_of, error_value, is_declared
 from keyonce.engine.results import codec_of
 from keyonce.engine.steps import StepUnclear, check_errors
+from keyonce.engine.transaction import vouches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,6 +78,7 @@ _ONLY_HTTP: Final = {
     "in_flight": InFlightAnswer.ACCEPT,
     "on_store_down": OnStoreDown.PROCEED,
 }
+_ADDRESS: Final = re.compile(r"<.* at 0x[0-9A-Fa-f]+", re.DOTALL)
 _SPELLED: Final = (date, time, timedelta, Decimal, UUID, Enum, PurePath)
 
 
@@ -144,8 +148,19 @@ class Call:
         """
         scope = self._scope
         whose = scope(*args, **kwargs) if callable(scope) else scope
+        if not isinstance(whose, str):
+            raise ConfigurationError(
+                f"The scope of {self.name!r} is a text, such as the id of a tenant, "
+                f"and not of type {type(whose).__name__}."
+            )
         made = self._key(*args, **kwargs)
         key = made if isinstance(made, str) else "" if made is None else str(made)
+        if not isinstance(made, str) and _is_of_this_process(made, key):
+            raise ConfigurationError(
+                f"The key of {self.name!r} is of type {type(made).__name__}, which "
+                "reads otherwise in every process, so that no retry would find it. "
+                "Give a text or a number out of the arguments, such as order.id."
+            )
         if not 1 <= len(key) <= LONGEST_KEY:
             raise ConfigurationError(
                 f"The key of {self.name!r} has {len(key)} characters: make one of 1 "
@@ -245,13 +260,16 @@ class Call:
 
         *unclear*: a step that is not safe to repeat had begun.
         """
-        if isinstance(error, SafeToRetry):
+        if isinstance(error, SafeToRetry) and (vouches(error) or not unclear):
             return Free("safe-to-retry")
+        if isinstance(error, EndedInside):
+            return Park("transaction-ended")
         if self.policy.guarantee is Guarantee.EXACTLY_ONCE and not isinstance(
             error, self._errors
         ):
-            # Releasing does nothing to what a commit under way has completed.
-            return Free("rolled-back")
+            # Releasing does nothing to what a commit under way has completed. What a
+            # step did is no part of any transaction.
+            return Park("step-unclear") if unclear else Free("rolled-back")
         if unclear or isinstance(error, OutcomeUnknown):
             return Park("step-unclear")
         if not isinstance(error, Exception):
@@ -441,6 +459,14 @@ def check_rebuild(
             "answer is kept by reference under exactly-once. Declare that, or leave "
             "rebuild= out."
         )
+
+
+def _is_of_this_process(made: object, text: str) -> bool:
+    """Whether *text*, of what was *made* as a key, holds an address or a chance order.
+
+    So do what has no text of its own, a coroutine, and a method that nobody called.
+    """
+    return isinstance(made, set | frozenset) or _ADDRESS.search(text) is not None
 
 
 def _told(bound: inspect.BoundArguments) -> dict[str, Any]:

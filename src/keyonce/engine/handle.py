@@ -14,7 +14,7 @@ from keyonce.engine.current import current_place, downstream_key
 from keyonce.engine.outcomes import Unsaid
 from keyonce.engine.raised import error_of
 from keyonce.engine.results import codec_of
-from keyonce.engine.steps import rule_of
+from keyonce.engine.steps import StepUnclear, rule_of
 from keyonce.engine.transaction import Ledger
 
 if TYPE_CHECKING:
@@ -138,7 +138,19 @@ class Handle:
         return Taking(rule, codec, *self._book.meet(rule))
 
     def _outcome_given(self, value: Any, reference: str | None) -> Any:
-        """Take the reference of an outcome; say what stands for its value."""
+        """Take the reference of an outcome; say what stands for its value.
+
+        Raises:
+            StepsChanged: it leaves out steps that an earlier execution took.
+            StepUnclear: a step that is not safe to repeat has no known end.
+        """
+        self.check_whole()
+        if self.unclear:
+            raise StepUnclear(
+                "The outcome of this work was given, and a step in it that is not safe "
+                "to repeat has no known end: name in StepRule(errors=...) what it may "
+                "raise."
+            )
         if reference is not None:
             self._reference_note(reference)
             if self.ledger.is_open:
@@ -158,6 +170,7 @@ class Handle:
         return Note(self.identity, self._lease.owner, frame, number=number)
 
     def _check_reference(self, text: str) -> None:
+        self.ledger.check_reference()
         if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_REFERENCE:
             raise ConfigurationError(
                 "A reference is a text of 1 to "

@@ -8,14 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keyonce.core.errors import ConfigurationError, NotCommitted
-from keyonce.core.protocols import AfterCommit
+from keyonce.core.errors import NotCommitted
+from keyonce.core.protocols import AfterCommit, EndedInside
 from keyonce.engine.current import current_place
 from keyonce.engine.transaction import (
-    ENDED_INSIDE,
     Ledger,
+    Stage,
     conflict,
+    ended_early,
     joining,
+    outcome_of_ended,
     unclear_commit,
 )
 
@@ -85,18 +87,19 @@ class WorkTransaction:
     def complete(
         self, value: Any, status: int | None, headers: Iterable[tuple[str, str]]
     ) -> None:
-        """Put the outcome into the transaction."""
+        """Put the outcome into the transaction.
+
+        Raises:
+            ConfigurationError: it was ended inside the block.
+        """
         keep = self._desk.keep(value, status, headers)
+        begun = self.ours and self._ledger.stage is Stage.OPEN
+        if begun and not self._transaction.is_open():
+            raise ended_early()
         command = self._ledger.completion(keep, self._desk.policy.terms)
         self._desk.ending()
         joined = self._store.joined(self._connection)
-        try:
-            record = joined.complete(command)
-        except ConfigurationError as error:
-            if self._ended_inside():
-                raise ConfigurationError(ENDED_INSIDE) from error
-            raise
-        self._ledger.completed(record)
+        self._ledger.completed(joined.complete(command))
 
     def __exit__(
         self,
@@ -108,6 +111,7 @@ class WorkTransaction:
 
         Raises:
             NotCommitted: there is no outcome; nothing was committed.
+            ConfigurationError: it was ended inside the block.
             SafeToRetry: others got in the way; all is undone.
             OutcomeUnknown: nobody can say whether the commit took effect.
         """
@@ -119,6 +123,8 @@ class WorkTransaction:
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:
+            if isinstance(error, EndedInside):
+                self._ledger.failure = error  # whatever a framework makes of it
             self._undo()
             if self._transaction.repeats(error):
                 raise conflict(undone=self.ours) from error
@@ -126,22 +132,13 @@ class WorkTransaction:
         try:
             self._ledger.check_completed()
         except NotCommitted as without:
-            early = self._ended_inside()
+            early = self.ours and not self._transaction.is_open()
             self._undo()
             if early:
-                raise NotCommitted(ENDED_INSIDE) from without
+                raise ended_early() from without
             raise
         if self.ours:
             self._commit()
-
-    def _ended_inside(self) -> bool:
-        """Say whether a transaction that began here is over, as far as can be seen."""
-        if not self.ours:
-            return False
-        try:
-            return not self._transaction.is_open()
-        except Exception:  # noqa: BLE001 - what came first says more
-            return False
 
     def _commit(self) -> None:
         try:
@@ -158,12 +155,13 @@ class WorkTransaction:
 
     def _failed(self, error: BaseException) -> None:
         """Find out what came of a commit that failed; return when it took effect."""
-        lease = self._ledger.lease
+        lease, ended = self._ledger.lease, isinstance(error, EndedInside)
+        look = outcome_of_ended if ended else unclear_commit
         self._undo()  # whatever is still open would be in the way
         if self._transaction.repeats(error):
             raise conflict() from error
         record: Record | None = self._desk.look(
-            lambda give_up_at: unclear_commit(lease, give_up_at)
+            lambda give_up_at: look(lease, give_up_at)
         )
         if record is None:
             raise error

@@ -22,6 +22,7 @@ from keyonce.core.errors import (
 )
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.policy import Policy
+from keyonce.core.protocols import EndedInside
 from keyonce.core.states import Status
 from keyonce.engine.commands import CompleteKey, FindKey, ReleaseKey
 from keyonce.engine.finished import Stored
@@ -49,6 +50,11 @@ class Stage(Enum):
 
 class Conflict(SafeToRetry):
     """Other transactions got in the way of this one, and all of it is undone."""
+
+
+def vouches(error: BaseException) -> bool:
+    """Whether an author says by *error* that nothing happened, in no step either."""
+    return isinstance(error, SafeToRetry) and not isinstance(error, Conflict)
 
 
 class CommitUnclear(OutcomeUnknown):
@@ -120,6 +126,24 @@ class Ledger:
                 f"Step {name!r} was taken inside a transaction: it would be recorded "
                 "although the transaction may be undone. Take it before, or do its "
                 "work as part of the transaction."
+            )
+        if self.stage is Stage.COMMITTED:
+            raise ConfigurationError(
+                f"Step {name!r} was taken after the commit, which has closed the "
+                "record: nothing could be noted of it, and no retry would take it. "
+                "Take it before the transaction."
+            )
+
+    def check_reference(self) -> None:
+        """Refuse a reference that comes too late for the record.
+
+        Raises:
+            ConfigurationError: the outcome is committed.
+        """
+        if self.stage is Stage.COMMITTED:
+            raise ConfigurationError(
+                "The outcome is committed, and its record closed: call "
+                "work.reference() before work.complete()."
             )
 
     def completion(self, keep: Keep, terms: Terms) -> Completion:
@@ -213,6 +237,19 @@ def unclear_commit(
     return record
 
 
+def outcome_of_ended(
+    lease: Lease, give_up_at: float
+) -> Generator[Command, Any, Record | None]:
+    """Look whether a transaction that was ended inside its block was committed.
+
+    None as well where the store does not answer: nothing is freed by that.
+    """
+    try:
+        return (yield from _own_outcome(lease, give_up_at))
+    except StoreUnavailable:
+        return None
+
+
 def owners_commit(
     lease: Lease, give_up_at: float
 ) -> Generator[Command, Any, Record | None]:
@@ -281,13 +318,6 @@ def check_promise(name: str, policy: Policy, store: Any, *, connected: bool) -> 
         )
 
 
-ENDED_INSIDE: Final = (
-    "The transaction of this block was ended inside it, by a commit or rollback of "
-    "its own (also by 'with connection:' of sqlite3). What that committed stays, has "
-    "no outcome, and is done again by a retry. Leave commit and rollback to the block."
-)
-
-
 def not_ours(name: str) -> ConfigurationError:
     """Say that the connections made for a function have a transaction open."""
     return ConfigurationError(
@@ -301,6 +331,15 @@ def commit_unclear() -> CommitUnclear:
     return CommitUnclear(
         "The commit failed and the store does not answer, so that nobody can say "
         "whether it took effect. The next attempt will find out."
+    )
+
+
+def ended_early() -> EndedInside:
+    """Say that commit or rollback was called before there was an outcome."""
+    return EndedInside(
+        "The transaction was ended inside its block, before work.complete(): nobody "
+        "can say what was committed, and the work is not run again. Leave commit and "
+        "rollback to the block; raise where all is to be undone."
     )
 
 

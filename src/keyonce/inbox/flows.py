@@ -33,6 +33,7 @@ from keyonce.core.errors import (
 from keyonce.core.guarantee import Guarantee
 from keyonce.core.model import StoredResult
 from keyonce.core.policy import Policy
+from keyonce.core.protocols import EndedInside
 from keyonce.core.rollout import Stage
 from keyonce.core.states import Status
 from keyonce.engine.commands import CompleteKey
@@ -40,6 +41,7 @@ from keyonce.engine.current import is_inside
 from keyonce.engine.finished import Lost
 from keyonce.engine.flows import ending_command
 from keyonce.engine.results import JsonCodec
+from keyonce.engine.transaction import vouches
 from keyonce.inbox.message import NOTHING_KEPT, Delivery
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class Gate(NamedTuple):
     looks_first: bool = False  # a record that exists is honoured
 
 
-class TransactionEnded(ConfigurationError):
+class TransactionEnded(EndedInside):
     """The transaction was ended inside the block, and the message not recorded."""
 
 
@@ -229,9 +231,9 @@ class Desk:
 
         *unclear*: a step that is not safe to repeat had begun.
         """
-        if isinstance(error, SafeToRetry):
+        if isinstance(error, SafeToRetry) and (vouches(error) or not unclear):
             return Free("safe-to-retry")
-        if isinstance(error, TransactionEnded):
+        if isinstance(error, EndedInside):
             return Park("transaction-ended")
         exactly = lease.guarantee is Guarantee.EXACTLY_ONCE
         if unclear or (isinstance(error, OutcomeUnknown) and not exactly):

@@ -125,7 +125,8 @@ class Run:
             await app(scope, receive, self._take)
             self._check_ended()
         except BaseException as error:
-            await uninterrupted(self._broken(self._failed or error))
+            await self._rolled_back(self._failed or error)
+            await uninterrupted(self._broken())
             if self._failed is None:
                 raise
         finally:
@@ -152,6 +153,9 @@ class Run:
 
     async def _leave(self, error: BaseException | None) -> None:
         """End the gateway's own transaction; it commits unless there is an *error*.
+
+        In the app's own task: what the author has put around a connection may only be
+        left where it was entered. A commit is carried through by itself.
 
         Raises:
             SafeToRetry: others got in the way; all is undone.
@@ -184,7 +188,7 @@ class Run:
             raise
         if end:
             self._over = True
-            await uninterrupted(self._end())
+            await self._end()
 
     def _passes(self, message: Message) -> bool:
         """Whether an answer has no end, and nobody guards it: it goes as it comes."""
@@ -197,10 +201,19 @@ class Run:
 
     async def _end(self) -> None:
         """Commit what the whole response is the outcome of, and let the answer go."""
+        stopped: asyncio.CancelledError | None = None
         try:
             await self._concluded()
+        except asyncio.CancelledError as error:
+            self._failed = stopped = error
         except BaseException as error:  # noqa: BLE001 - raised, unless it is committed
             self._failed = error
+        await uninterrupted(self._let_go())
+        if stopped is not None:
+            raise stopped
+
+    async def _let_go(self) -> None:
+        """Let the answer go, of what is committed or of what meant to have failed."""
         record = await self._committed() or self._owned()
         if record is not None:
             await self._answer(record)
@@ -227,12 +240,15 @@ class Run:
             raise
         await self._leave(None if outcome is not None else Undone())
 
-    async def _broken(self, error: BaseException) -> None:
-        """Roll back what is not committed; else let the stored answer go."""
+    async def _rolled_back(self, error: BaseException) -> None:
+        """Roll back what is not committed."""
         try:
             await self._leave(error)
         except BaseException as instead:  # noqa: BLE001 - raised in the place of that
             self._failed = instead if instead is not error else self._failed
+
+    async def _broken(self) -> None:
+        """Let the stored answer go, where the work is committed after all."""
         if self._over:
             return
         self._over = True

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from keyonce.core.ending import Keep, Park
 from keyonce.core.errors import OutcomeUnknown, SafeToRetry, StepsChanged
-from keyonce.engine.transaction import CommitUnclear
+from keyonce.core.protocols import EndedInside
+from keyonce.engine.transaction import CommitUnclear, vouches
 from keyonce.http.ending import raised
 from keyonce.http.steer import Steered
 from keyonce.integrations.failure import Failure
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("keyonce")
 _PARK: Final = Park("step-unclear")
+_ENDED: Final = Park("transaction-ended")
 _CONFLICT: Final = 409
 _FAILED: Final = 500
 
@@ -36,7 +38,11 @@ def failed(
     failure: Failure, work: Handle | None, error: BaseException | None
 ) -> Failure:
     """Give *failure*, or park the key where its outcome is unknown by a step."""
-    if work is None or isinstance(error, SafeToRetry | CommitUnclear):
+    if work is None or (error is not None and vouches(error)):
+        return failure
+    if isinstance(error, EndedInside):
+        return Failure(_ENDED, status=_FAILED)
+    if isinstance(error, SafeToRetry | CommitUnclear) and not work.unclear:
         return failure
     if isinstance(error, OutcomeUnknown) and failure.status == _FAILED:
         return Failure(_PARK, status=_CONFLICT)  # not an upstream's, which has its own

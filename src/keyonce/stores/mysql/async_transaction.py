@@ -10,7 +10,7 @@ from keyonce.stores.mysql.async_seats import async_seat_of
 from keyonce.stores.mysql.handed_in import is_of_sqlalchemy
 from keyonce.stores.mysql.joining import IN_TRANSACTION
 from keyonce.stores.mysql.transaction import repeats
-from keyonce.stores.transaction import AsyncCoreTransaction
+from keyonce.stores.transaction import AsyncCoreTransaction, ended_inside
 
 if TYPE_CHECKING:
     from keyonce.core.protocols import AsyncTransaction
@@ -30,6 +30,8 @@ class AsyncDriverTransaction:
         await self._connection.begin()
 
     async def commit(self) -> None:
+        if not await self.is_open():
+            raise ended_inside()
         await self._connection.commit()
 
     async def rollback(self) -> None:

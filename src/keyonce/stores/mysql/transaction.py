@@ -11,7 +11,7 @@ from keyonce.stores.mysql.handed_in import is_of_sqlalchemy
 from keyonce.stores.mysql.joining import IN_TRANSACTION
 from keyonce.stores.mysql.seats import seat_of
 from keyonce.stores.mysql.translate import CONFLICTS, LOCK_WAIT, LOCKED, code_of
-from keyonce.stores.transaction import CoreTransaction
+from keyonce.stores.transaction import CoreTransaction, ended_inside
 
 if TYPE_CHECKING:
     from keyonce.core.protocols import Transaction
@@ -31,6 +31,8 @@ class DriverTransaction:
         self._connection.begin()
 
     def commit(self) -> None:
+        if not self.is_open():
+            raise ended_inside()
         self._connection.commit()
 
     def rollback(self) -> None:

@@ -13,7 +13,11 @@ from keyonce.stores.django import DjangoTransaction, is_of_django, wrapper_of
 from keyonce.stores.postgres.callers import AsyncpgCaller
 from keyonce.stores.postgres.joined import async_caller_of, caller_of
 from keyonce.stores.postgres.translate import sqlstate_of
-from keyonce.stores.transaction import AsyncCoreTransaction, CoreTransaction
+from keyonce.stores.transaction import (
+    AsyncCoreTransaction,
+    CoreTransaction,
+    ended_inside,
+)
 
 if TYPE_CHECKING:
     from keyonce.core.protocols import AsyncTransaction, Transaction
@@ -44,6 +48,8 @@ class PsycopgTransaction:
         self._block.__enter__()
 
     def commit(self) -> None:
+        if not self.is_open():
+            raise ended_inside()
         self._block.__exit__(None, None, None)
 
     def rollback(self) -> None:
@@ -70,6 +76,8 @@ class AsyncPsycopgTransaction:
         await self._block.__aenter__()
 
     async def commit(self) -> None:
+        if not await self.is_open():
+            raise ended_inside()
         await self._block.__aexit__(None, None, None)
 
     async def rollback(self) -> None:
@@ -96,6 +104,8 @@ class AsyncpgTransaction:
         await self._block.start()
 
     async def commit(self) -> None:
+        if not await self.is_open():
+            raise ended_inside()
         await self._block.commit()
 
     async def rollback(self) -> None:

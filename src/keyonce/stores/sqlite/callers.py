@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keyonce.core.errors import ConfigurationError
+from keyonce.stores.transaction import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,7 @@ def joined_connection(given: Any) -> sqlite3.Connection:
     Raises:
         ConfigurationError: it is none of the standard library's ``sqlite3``.
     """
+    given = session_of(given)
     begun = (is_core(given) or is_session(given)) and given.in_transaction()
     connection = connection_of(given)
     if begun:
