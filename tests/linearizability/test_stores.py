@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 The keyonce authors
+# SPDX-License-Identifier: Apache-2.0
+"""What real stores answer to real calls at once could have been said in turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.linearizability.campaign import recorded
+from tests.linearizability.real import by_processes, by_threads
+
+
+def linearizable(histories, number):
+    figures = recorded(histories)
+
+    assert ([], []) == (figures.differing, figures.wrong)
+    assert number == figures.accepted
+    assert figures.overlapping > number // 3
+    return figures
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "async sqlite"])
+def test_threads(kind, tmp_path):
+    place = str(tmp_path / "keyonce.db")
+
+    figures = linearizable(by_threads(kind, place, 100, seed=1), 100)
+
+    assert figures.open > 20
+
+
+def test_processes(tmp_path):
+    place = str(tmp_path / "keyonce.db")
+
+    linearizable(by_processes("sqlite", place, 50, seed=1), 50)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("made", [by_threads, by_processes])
+@pytest.mark.parametrize("face", ["", "async "])
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "redis"])
+def test_servers(kind, face, made, request):
+    place = request.getfixturevalue(f"{kind}_place")
+
+    linearizable(made(face + kind, place, 100, seed=f"{face}{made.__name__}"), 100)
