@@ -32,14 +32,17 @@ def parts(count: int) -> Iterator[tuple[str, Figures]]:
     """Give the figures of each part, one after the other."""
     yield "generated", agreement(count)
     yield "planted bad", bad_ones(max(100, count // 20))
-    yield "memory, threads", recorded(by_threads("memory", "", REAL, 0))
+    yield "memory, threads", recorded(by_threads("memory", "", REAL, "release"))
     for kind in ("sqlite", "async sqlite"):
         with TemporaryDirectory() as folder:
             place = str(Path(folder, "keyonce.db"))
-            yield f"{kind}, threads", recorded(by_threads(kind, place, REAL, 0))
+            yield f"{kind}, threads", recorded(by_threads(kind, place, REAL, "release"))
     with TemporaryDirectory() as folder:
         place = str(Path(folder, "keyonce.db"))
-        yield "sqlite, processes", recorded(by_processes("sqlite", place, REAL, 0))
+        yield (
+            "sqlite, processes",
+            recorded(by_processes("sqlite", place, REAL, "release")),
+        )
 
 
 def told(figures: Figures) -> str:

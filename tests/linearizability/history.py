@@ -12,6 +12,7 @@ COMPLETED = "completed"
 UNKNOWN = "unknown"
 RELEASED = "released"
 REFUSED = "refused"
+UNTOLD = "untold"
 
 
 class Seen(NamedTuple):
@@ -24,7 +25,8 @@ class Seen(NamedTuple):
     steps: str | None = None
 
 
-#: A record, that there is none, yes or no, or that a settlement was refused.
+#: A record, that there is none, yes or no, or that a settlement was refused. UNTOLD: it
+#: was carried out until then, and nobody knows with which answer.
 Answer = Seen | bool | str | None
 
 
@@ -33,7 +35,8 @@ class Asked(NamedTuple):
 
     The verbs are those of a store; ``resolve``, ``free`` and ``forget`` are its
     settlements. ``lapse`` is no call: the lease of whoever is at work ends. A claim
-    that *witnessed* has seen that end.
+    that *witnessed* has seen that end, and may end the lease: a store lets it be where
+    the claim had to wait, since its owner had to wait as well.
     """
 
     verb: str
@@ -60,3 +63,12 @@ class History(NamedTuple):
 
     runs_again: bool
     calls: tuple[Call, ...]
+
+    def asking_twice(self) -> History:
+        """Allow a store to carry out a claim, and then to look by claiming again."""
+        twins = tuple(
+            call._replace(answer=UNTOLD)
+            for call in self.calls
+            if call.asked.verb == "claim" and call.returned is not None
+        )
+        return self._replace(calls=self.calls + twins)

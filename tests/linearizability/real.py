@@ -52,7 +52,7 @@ def played(store: Any, key: str, asked: Plan, *, runs_again: bool) -> list[Call]
     return calls
 
 
-def by_threads(kind: str, place: str, histories: int, seed: int) -> Iterator[History]:
+def by_threads(kind: str, place: str, histories: int, seed: str) -> Iterator[History]:
     """Record histories of threads that share one store; some answers get lost."""
     clock = FakeClock()
     store = OPENED[kind](place, clock)
@@ -60,7 +60,7 @@ def by_threads(kind: str, place: str, histories: int, seed: int) -> Iterator[His
         with ThreadPoolExecutor(CLIENTS) as pool, restless():
             for number in range(histories):
                 rng = Random(f"{seed} {number}")
-                yield _of_threads(store, clock, pool, f"threads-{number}", rng)
+                yield _of_threads(store, clock, pool, f"{seed} {number}", rng)
     finally:
         store.close()
 
@@ -105,7 +105,7 @@ def restless() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def by_processes(kind: str, place: str, histories: int, seed: int) -> Iterator[History]:
+def by_processes(kind: str, place: str, histories: int, seed: str) -> Iterator[History]:
     """Record histories of processes that share one database, each with two threads."""
     clock = FakeClock()
     store = OPENED[kind](place, clock)
@@ -122,7 +122,7 @@ def by_processes(kind: str, place: str, histories: int, seed: int) -> Iterator[H
     try:
         for number in range(histories):
             rng = Random(f"{seed} {number}")
-            yield _of_processes(store, clock, lines, f"processes-{number}", rng)
+            yield _of_processes(store, clock, lines, f"{seed} {number}", rng)
     finally:
         for line in lines:
             line.close()

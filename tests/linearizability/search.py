@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.linearizability.history import Call, History
+from tests.linearizability.history import UNTOLD, Call, History
 from tests.linearizability.record import NONE, Row, applied
 
 
@@ -27,15 +27,21 @@ def linearizable(history: History) -> bool:
         if behind & answered == answered:
             return True
         for place in _next(calls, behind):
-            call = calls[place]
-            after, answer = applied(row, call.asked, runs_again=history.runs_again)
-            if call.returned is not None and answer != call.answer:
-                continue
-            there = (behind | 1 << place, after)
-            if there not in been:
-                been.add(there)
-                ahead.append(there)
+            for after in _rows(row, calls[place], runs_again=history.runs_again):
+                there = (behind | 1 << place, after)
+                if there not in been:
+                    been.add(there)
+                    ahead.append(there)
     return False
+
+
+def _rows(row: Row, call: Call, *, runs_again: bool) -> Iterator[Row]:
+    """Give the rows after *call* that its answer allows."""
+    for witnessed in {call.asked.witnessed, False}:
+        asked = call.asked._replace(witnessed=witnessed)
+        after, answer = applied(row, asked, runs_again=runs_again)
+        if call.returned is None or call.answer in (answer, UNTOLD):
+            yield after
 
 
 def _next(calls: tuple[Call, ...], behind: int) -> Iterator[int]:

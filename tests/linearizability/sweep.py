@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.linearizability.history import Call, History
+from tests.linearizability.history import UNTOLD, Call, History
 from tests.linearizability.table import EMPTY, State, taken
 
 #: A state, and the calls under way that have been carried out.
@@ -61,11 +61,12 @@ def _reached(
         state, done = fresh.pop()
         for place in under_way - done:
             call = history.calls[place]
-            after, answer = taken(state, call.asked, runs_again=history.runs_again)
-            if call.returned is not None and call.answer != answer:
-                continue
-            there = (after, done | {place})
-            if there not in reached:
-                reached.add(there)
-                fresh.append(there)
+            for after, answer in taken(
+                state, call.asked, runs_again=history.runs_again
+            ):
+                there = (after, done | {place})
+                told = call.returned is not None and call.answer != UNTOLD
+                if there not in reached and (not told or call.answer == answer):
+                    reached.add(there)
+                    fresh.append(there)
     return reached

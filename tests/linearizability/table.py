@@ -31,6 +31,7 @@ class Rule(NamedTuple):
     needs: str = ""
 
 
+MAY: Final = ("takeover", "end")
 ANYONE, OWNER, OTHER = "anyone", "owner", "other"
 RUN: Final = {
     "status": "in_progress",
@@ -106,15 +107,22 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
 
 
 @lru_cache(maxsize=100_000)
-def taken(state: State, asked: Asked, *, runs_again: bool) -> tuple[State, Answer]:
-    """Take the rule that fits: the state after it, and its answer."""
+def taken(
+    state: State, asked: Asked, *, runs_again: bool
+) -> tuple[tuple[State, Answer], ...]:
+    """Take the rules that fit: for each the state after it, and its answer.
+
+    Those that a store may take or leave come before the one that has to be taken.
+    """
     at = dict(zip(FIELDS, state, strict=True))
+    fitting = []
     for rule in RULES[asked.verb]:
         if _fits(rule, at, asked, runs_again=runs_again):
-            after = at | {
-                name: _new(at, asked, name, to) for name, to in rule.change.items()
-            }
-            return _frozen(after), _told(rule.answer, at, after)
+            new = {name: _new(at, asked, to) for name, to in rule.change.items()}
+            after = at | new
+            fitting.append((_frozen(after), _told(rule.answer, at, after)))
+            if rule.needs not in MAY:
+                return tuple(fitting)
     raise AssertionError((state, asked))
 
 
@@ -134,7 +142,7 @@ def _fits(rule: Rule, at: dict[str, Any], asked: Asked, *, runs_again: bool) -> 
     return bool(needed[rule.needs])
 
 
-def _new(at: dict[str, Any], asked: Asked, name: str, to: Any) -> Any:
+def _new(at: dict[str, Any], asked: Asked, to: Any) -> Any:
     return (
         {
             "CALLER": asked.owner,
