@@ -65,10 +65,14 @@ class History(NamedTuple):
     calls: tuple[Call, ...]
 
     def asking_twice(self) -> History:
-        """Allow a store to carry out a claim, and then to look by claiming again."""
+        """Allow a store to carry an owner's verb out, and answer by a second look.
+
+        As if the same command arrived twice, one behind the other, and the second
+        was answered.
+        """
         twins = tuple(
             call._replace(answer=UNTOLD)
             for call in self.calls
-            if call.asked.verb == "claim" and call.returned is not None
+            if call.asked.owner and call.returned is not None and call.invoked >= 0
         )
         return self._replace(calls=self.calls + twins)

@@ -43,7 +43,7 @@ def test_servers(kind, face, made, request):
     place = request.getfixturevalue(f"{kind}_place")
 
     histories = made(face + kind, place, 100, seed=f"{face}{made.__name__}")
-    if kind == "mysql":  # writes, and then looks: it may show what came between
+    if kind == "mysql":  # writes, then looks: its answer may know of what came between
         histories = (history.asking_twice() for history in histories)
 
     linearizable(histories, 100)
