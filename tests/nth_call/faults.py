@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from keyonce.testing.faults import Fault, FaultPlan, Mishap
 from tests.servers.relay import Relay
 
-HANGS_FOR: Final = 0.3
+HANGS_FOR: Final = 0.15
 
 
 class Trouble(NamedTuple):

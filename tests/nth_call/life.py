@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 from keyonce.core.errors import (
@@ -123,6 +122,7 @@ class Life:
 
     def _afterwards(self, store: Any) -> None:
         last = self._worker(store)
+        last.hurried = False
         try:
             for key in self._keys:
                 self._until_answered(last, key)
@@ -185,14 +185,3 @@ async def _others() -> set[Any]:
             return left
         await asyncio.sleep(0.01)
     return set()
-
-
-def sweep(live: Callable[[int], FaultPlan]) -> int:
-    """Live with the first call failing, the second, and so on, until none is left.
-
-    Gives how many lives met their fault.
-    """
-    nth = 1
-    while live(nth).met:
-        nth += 1
-    return nth - 1

@@ -35,7 +35,6 @@ class Place:
     far: str = ""
     line: Relay | None = None
     shops: tuple[str, str] = ("", "")
-    client: Any = None
 
     @property
     def guarantees(self) -> frozenset[Guarantee]:
@@ -48,7 +47,7 @@ class Place:
 
     def shop(self, *, aio: bool) -> Any:
         """Give who writes effects beside the records."""
-        shop = object.__new__(SHOPS[self.shops[aio]])
+        shop: Any = object.__new__(SHOPS[self.shops[aio]])
         shop.url = self.near
         return shop
 
@@ -105,13 +104,10 @@ def _redis(place: Place, clock: FakeClock, *, aio: bool) -> Any:
 
 
 def _dynamodb(place: Place, clock: FakeClock, *, aio: bool) -> Any:
-    from keyonce.stores.dynamodb import AsyncDynamoDBStore, DynamoDBStore
+    from keyonce.stores.dynamodb import DynamoDBStore
+    from keyonce.stores.dynamodb.aio import AsyncDynamoDBStore
 
-    if aio:
-        return AsyncDynamoDBStore(place.far, skew=timedelta(0), clock=clock)
-    return DynamoDBStore(
-        place.near, client=place.client, skew=timedelta(0), clock=clock
-    )
+    return (AsyncDynamoDBStore if aio else DynamoDBStore)(place.far, clock=clock)
 
 
 def _sealed(place: Place, clock: FakeClock, *, aio: bool) -> Any:
