@@ -42,9 +42,9 @@ VERBS: Final = {
 
 
 def drawn(rng: Random, owners: int, me: int, place: int) -> Asked:
-    """Draw what client *me* asks, mostly under its own token."""
+    """Draw what client *me* asks, mostly under its own token; without *owners* always."""
     verb = rng.choices(list(VERBS), list(VERBS.values()))[0]
-    owner = f"owner-{me if rng.random() < 0.8 else rng.randrange(owners)}"
+    owner = f"owner-{me if not owners or rng.random() < 0.8 else rng.randrange(owners)}"
     if verb in {"find", "resolve", "free", "forget"}:
         owner = ""
     given = f"{verb}-{place}" if verb in {"complete", "note", "resolve"} else ""

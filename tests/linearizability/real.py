@@ -29,7 +29,7 @@ WITHIN: Final = 60.0
 Plan = list[Asked]
 
 
-def plan(rng: Random, me: int, owners: int = CLIENTS) -> Plan:
+def plan(rng: Random, me: int, owners: int) -> Plan:
     """Draw what one client asks; some of it twice, as after a reply that was lost."""
     asked: Plan = []
     for place in range(CALLS):
@@ -52,21 +52,32 @@ def played(store: Any, key: str, asked: Plan, *, runs_again: bool) -> list[Call]
     return calls
 
 
-def by_threads(kind: str, place: str, histories: int, seed: str) -> Iterator[History]:
-    """Record histories of threads that share one store; some answers get lost."""
+def by_threads(
+    kind: str, place: str, histories: int, seed: str, *, own: bool = False
+) -> Iterator[History]:
+    """Record histories of threads that share one store; some answers get lost.
+
+    With *own* each client keeps to its own token, as the engine does.
+    """
     clock = FakeClock()
     store = OPENED[kind](place, clock)
     try:
         with ThreadPoolExecutor(CLIENTS) as pool, restless():
             for number in range(histories):
                 rng = Random(f"{seed} {number}")
-                yield _of_threads(store, clock, pool, f"{seed} {number}", rng)
+                yield _of_threads(store, clock, pool, f"{seed} {number}", rng, own=own)
     finally:
         store.close()
 
 
 def _of_threads(
-    store: Any, clock: FakeClock, pool: ThreadPoolExecutor, key: str, rng: Random
+    store: Any,
+    clock: FakeClock,
+    pool: ThreadPoolExecutor,
+    key: str,
+    rng: Random,
+    *,
+    own: bool,
 ) -> History:
     runs_again = rng.random() < 0.5
     before = []
@@ -80,7 +91,8 @@ def _of_threads(
         return played(line, key, asked, runs_again=runs_again)
 
     work = [
-        pool.submit(client, plan(rng, me), _unsure(store, rng)) for me in range(CLIENTS)
+        pool.submit(client, plan(rng, me, 0 if own else CLIENTS), _unsure(store, rng))
+        for me in range(CLIENTS)
     ]
     calls = [call for each in work for call in each.result(WITHIN)]
     return History(runs_again, (*before, *calls))
@@ -105,8 +117,13 @@ def restless() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def by_processes(kind: str, place: str, histories: int, seed: str) -> Iterator[History]:
-    """Record histories of processes that share one database, each with two threads."""
+def by_processes(
+    kind: str, place: str, histories: int, seed: str, *, own: bool = False
+) -> Iterator[History]:
+    """Record histories of processes that share one database, each with two threads.
+
+    With *own* each client keeps to its own token, as the engine does.
+    """
     clock = FakeClock()
     store = OPENED[kind](place, clock)
     context = multiprocessing.get_context("spawn")
@@ -122,7 +139,7 @@ def by_processes(kind: str, place: str, histories: int, seed: str) -> Iterator[H
     try:
         for number in range(histories):
             rng = Random(f"{seed} {number}")
-            yield _of_processes(store, clock, lines, f"{seed} {number}", rng)
+            yield _of_processes(store, clock, lines, f"{seed} {number}", rng, own=own)
     finally:
         for line in lines:
             line.close()
@@ -133,14 +150,15 @@ def by_processes(kind: str, place: str, histories: int, seed: str) -> Iterator[H
 
 
 def _of_processes(
-    store: Any, clock: FakeClock, lines: list[Any], key: str, rng: Random
+    store: Any, clock: FakeClock, lines: list[Any], key: str, rng: Random, *, own: bool
 ) -> History:
     runs_again = rng.random() < 0.5
     before = []
     if rng.random() < 0.4:
         before = lapsed(store, clock, key, runs_again=runs_again)
+    owners = 0 if own else 2 * PROCESSES
     for number, line in enumerate(lines):
-        plans = [plan(rng, 2 * number + mine, 2 * PROCESSES) for mine in range(2)]
+        plans = [plan(rng, 2 * number + mine, owners) for mine in range(2)]
         line.send((key, plans, runs_again))
     calls: list[Call] = []
     for line in lines:
