@@ -113,3 +113,15 @@ async def test_both_faces_of_an_async_store_share_the_plan(store):
     assert found is not None
     assert record_in(store) == found.record
     assert ["claim", "find", "find"] == plan.calls
+
+
+@pytest.mark.parametrize("mishap", [Mishap.HUNG_REQUEST, Mishap.HUNG_REPLY])
+async def test_a_call_that_hangs_ends_unanswered(store, mishap):
+    plan = FaultPlan(Fault(mishap, times=2), hangs_for=0.01)
+
+    with pytest.raises(StoreUnavailable):
+        FaultyStore(store, plan).claim(claim_of())
+    with pytest.raises(StoreUnavailable):
+        await AsyncFaultyStore(AsyncMemoryStore(store), plan).claim(claim_of())
+
+    assert (mishap is Mishap.HUNG_REPLY) == (store.find(ORDER) is not None)

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keyonce.core.errors import StoreUnavailable
 from keyonce.testing.announcing import aannounced_on, announced_on, watch_on
@@ -38,11 +40,15 @@ class Mishap(Enum):
 
     - LOST_REQUEST: it raises, and the store never heard of it.
     - LOST_REPLY: it raises, and the store has carried it out.
+    - HUNG_REQUEST: as LOST_REQUEST, and it raises only after a while.
+    - HUNG_REPLY: as LOST_REPLY, and it raises only after a while.
     - DOUBLED: the store carries it out twice; the caller hears the second answer.
     """
 
     LOST_REQUEST = "lost-request"
     LOST_REPLY = "lost-reply"
+    HUNG_REQUEST = "hung-request"
+    HUNG_REPLY = "hung-reply"
     DOUBLED = "doubled"
 
 
@@ -72,12 +78,14 @@ class FaultPlan:
     """Which calls fail; shared by the faces of one store.
 
     *calls* are the verbs called so far; *met* counts the calls that failed, so
-    that a test can go on until a run meets no fault.
+    that a test can go on until a run meets no fault. A call that hangs does so for
+    *hangs_for* seconds.
     """
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, hangs_for: float = 1.0) -> None:
         """Follow *faults*; the first that fits a call is taken."""
         self.faults = list(faults)
+        self.hangs_for = hangs_for
         self.calls: list[str] = []
         self.met = 0
 
@@ -96,12 +104,21 @@ class FaultPlan:
 
 
 class FaultyStore:
-    """A store behind a line that fails as planned."""
+    """A store behind a line that fails as planned.
+
+    What joins a caller's transaction is behind it, too; begin and commit are not.
+    """
 
     def __init__(self, store: Store, plan: FaultPlan) -> None:
         """Put *plan* in front of *store*."""
         self._store = store
         self._plan = plan
+        joining: Any = store
+        if hasattr(store, "joined"):
+            self.transaction = joining.transaction
+            self.joined = lambda connection: _FaultyJoined(
+                joining.joined(connection), self._through
+            )
 
     @property
     def traits(self) -> Traits:
@@ -170,18 +187,31 @@ class FaultyStore:
             case Mishap.LOST_REPLY:
                 call()
                 raise _unavailable(verb)
+            case Mishap.HUNG_REQUEST:
+                threading.Event().wait(self._plan.hangs_for)
+                raise _unavailable(verb)
+            case Mishap.HUNG_REPLY:
+                call()
+                threading.Event().wait(self._plan.hangs_for)
+                raise _unavailable(verb)
             case Mishap.DOUBLED:
                 call()
         return call()
 
 
 class AsyncFaultyStore:
-    """An async store behind a line that fails as planned."""
+    """An async store behind a line that fails as planned, like FaultyStore."""
 
     def __init__(self, store: AsyncStore, plan: FaultPlan) -> None:
         """Put *plan* in front of *store*."""
         self._store = store
         self._plan = plan
+        joining: Any = store
+        if hasattr(store, "joined"):
+            self.transaction = joining.transaction
+            self.joined = lambda connection: _FaultyJoined(
+                joining.joined(connection), self._through
+            )
 
     @property
     def traits(self) -> Traits:
@@ -256,9 +286,33 @@ class AsyncFaultyStore:
             case Mishap.LOST_REPLY:
                 await call()
                 raise _unavailable(verb)
+            case Mishap.HUNG_REQUEST:
+                await asyncio.sleep(self._plan.hangs_for)
+                raise _unavailable(verb)
+            case Mishap.HUNG_REPLY:
+                await call()
+                await asyncio.sleep(self._plan.hangs_for)
+                raise _unavailable(verb)
             case Mishap.DOUBLED:
                 await call()
         return await call()
+
+
+class _FaultyJoined:
+    """The two verbs inside a caller's transaction, for threads and loops alike."""
+
+    def __init__(self, joined: Any, through: Callable[..., Any]) -> None:
+        """Carry them *through* the line."""
+        self._joined = joined
+        self._through = through
+
+    def claim(self, command: Claim, *, lock_timeout: float) -> Any:
+        return self._through(
+            "claim", lambda: self._joined.claim(command, lock_timeout=lock_timeout)
+        )
+
+    def complete(self, command: Completion) -> Any:
+        return self._through("complete", lambda: self._joined.complete(command))
 
 
 def _unavailable(verb: str) -> StoreUnavailable:
