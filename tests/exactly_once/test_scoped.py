@@ -11,7 +11,10 @@ import pytest
 from sqlalchemy.ext.asyncio import async_scoped_session, async_sessionmaker
 from sqlalchemy.orm import scoped_session, sessionmaker
 
+from tests.exactly_once.conftest import kinds
 from tests.exactly_once.shops import FORMS, AsyncShop, orders
+
+SESSIONS = [param for param in kinds() if "Session" in str(param.values[0])]
 
 
 @contextmanager
@@ -33,10 +36,9 @@ async def scoped_to_task(shop):
         await session.remove()
 
 
+@pytest.mark.parametrize("kind", SESSIONS)
 @pytest.mark.parametrize("form", FORMS)
 def test_effect_and_outcome_commit_together(shop, url, form):
-    if "Session" not in type(shop).__name__:
-        pytest.skip("this is for sessions of SQLAlchemy")
     scope = scoped_to_task if isinstance(shop, AsyncShop) else scoped
     shop.connect = lambda: scope(shop)
 

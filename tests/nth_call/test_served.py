@@ -21,12 +21,14 @@ def place(kind, tmp_path):
         yield place
 
 
-# Each store by one of its faces; `python -m tests.nth_call` lives through both.
+# Each store by one of its faces; `scripts/prove --nth-call` lives through both, and
+# through DynamoDB's, whose server is too slow for this place.
 @pytest.mark.parametrize(
     ("kind", "aio"),
     [
         pytest.param(kind, number % 2 == 0, id=kind)
         for number, kind in enumerate(SERVED)
+        if kind != "dynamodb"
     ],
 )
 def test_each_call(place, aio, tmp_path):

@@ -13,7 +13,7 @@ from tests.simulation.campaign import Campaign
 
 SIZE = 500
 #: How many chunks of schedules are run for each guarantee.
-CHUNKS = int(os.environ.get("KEYONCE_SCHEDULES", "3000")) // SIZE
+CHUNKS = int(os.environ.get("SIMULATED_SCHEDULES", "3000")) // SIZE
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -23,6 +23,7 @@ from keyonce.core.reconcile import (
 from keyonce.engine.aio_work import AsyncWork
 from keyonce.engine.current import current_place
 from keyonce.engine.steps import StepRule
+from keyonce.engine.unrecorded import NOBODY
 from tests.simulation.history import Called, Effect, History, Ran
 from tests.simulation.link import PLACE
 from tests.simulation.plan import BOUND, Plan
@@ -130,6 +131,8 @@ class Shop:
     def _begun(self, number: int) -> tuple[Ran, AsyncWork | None]:
         asked = self._history.asked[number - 1]
         inside = current_place()
+        if inside is not None and inside.lease.identity.scope == NOBODY:
+            inside = None  # there is no record, and so no lease
         work = inside.work if inside is not None else None
         assert work is None or isinstance(work, AsyncWork)
         lease = None if inside is None else inside.lease
