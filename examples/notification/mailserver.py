@@ -58,6 +58,7 @@ class Server(ThreadingTCPServer):
 
 
 def main() -> None:
+    Maildir("mail")  # is made here, before two mails at once make it
     port = int(os.environ.get("PORT", "8025"))
     with Server(("127.0.0.1", port), Dialogue) as server:
         server.serve_forever()
